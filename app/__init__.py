@@ -1,0 +1,1 @@
+"""Hudang: one file and one QR code for every rural household. Nothing is imported here."""

@@ -1,0 +1,1 @@
+"""Reading: Connection in, frozen records out; shared by laptop and county."""

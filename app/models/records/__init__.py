@@ -1,0 +1,1 @@
+"""The record kinds, one file per topic, declarations only; `registry` lists them."""

@@ -1,0 +1,1 @@
+"""How it travels and is logged."""

@@ -1,0 +1,1 @@
+"""Where it is kept: the encrypted file, its key slots, its attachments."""

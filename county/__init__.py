@@ -1,0 +1,1 @@
+"""The county server: intake, sequencer, delivery, cards, administration, web."""
