@@ -18,6 +18,7 @@ from datetime import date
 from enum import Enum
 
 from app.errors import InputProblem
+from app.ledger.authority import KINDS as AUTHORITY_KINDS
 
 Value = None | bool | int | str | bytes | tuple[str, ...]
 
@@ -134,7 +135,7 @@ class RecordKind:
     """One declared kind of record.
 
     `root` says whose file its objects belong to; `home` names the link field that leads there, None when the object is
-    its own root. Kinds with `authority` take effect only from chains that the county's root authorised.
+    its own root.
     """
 
     number: int
@@ -142,7 +143,6 @@ class RecordKind:
     label: str
     root: Root
     home: str | None = None
-    authority: bool = False
     fields: tuple[Field, ...]
 
     def __post_init__(self) -> None:
@@ -150,6 +150,11 @@ class RecordKind:
         names = [field.name for field in self.fields]
         if LIFE in numbers or len(set(numbers)) != len(numbers) or len(set(names)) != len(names):
             raise ValueError(f"record kind {self.name}: field numbers and names must be unique and not {LIFE}")
+
+    @property
+    def authority(self) -> bool:
+        """Whether acts on this kind take effect only from chains that the county's root authorised."""
+        return self.number in AUTHORITY_KINDS
 
     def field(self, name: str) -> Field:
         """The field called `name`; KeyError when there is none."""

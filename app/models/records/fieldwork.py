@@ -73,7 +73,6 @@ POOL = RecordKind(
     name="pool",
     label="户码池",
     root=Root.COUNTY,
-    authority=True,
     fields=(
         text(1, "pool_no", "池号", required=True, limit=4),
         plain(Type.COUNT, 2, "count", "张数", required=True),

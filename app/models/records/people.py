@@ -10,11 +10,10 @@ from app.ledger import authority
 from app.models.fields import Merge, Privacy, RecordKind, Root, Type, code, link, plain, text
 
 STAFF = RecordKind(
-    number=3,
+    number=authority.STAFF,
     name="staff",
     label="工作人员",
     root=Root.STAFF,
-    authority=True,
     fields=(
         text(1, "name", "姓名", required=True, limit=50),
         text(2, "unit", "单位", limit=60),
@@ -29,7 +28,6 @@ GRANT = RecordKind(
     label="授权",
     root=Root.STAFF,
     home="staff",
-    authority=True,
     fields=(
         link(authority.GRANT_STAFF, "staff", "工作人员", "staff", required=True),
         code(authority.GRANT_ROLE, "role", "角色", "role", required=True),
@@ -39,12 +37,11 @@ GRANT = RecordKind(
 )
 
 DEVICE = RecordKind(
-    number=5,
+    number=authority.DEVICE,
     name="device",
     label="设备",
     root=Root.STAFF,
     home="staff",
-    authority=True,
     fields=(
         link(1, "staff", "领用人", "staff", required=True),
         text(2, "name", "设备名", limit=60),
@@ -61,7 +58,6 @@ SIGNER = RecordKind(
     label="签名钥",
     root=Root.STAFF,
     home="staff",
-    authority=True,
     fields=(
         link(authority.SIGNER_STAFF, "staff", "签名人", "staff", required=True),
         plain(Type.BYTES, authority.SIGNER_CHAIN, "chain", "链编号", required=True, limit=16),

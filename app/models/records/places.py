@@ -9,7 +9,6 @@ COUNTY = RecordKind(
     name="county",
     label="县",
     root=Root.COUNTY,
-    authority=True,
     fields=(
         text(1, "code", "区划代码", privacy=Privacy.A, required=True, limit=12),
         text(2, "name", "名称", privacy=Privacy.A, required=True, limit=40),
@@ -25,7 +24,6 @@ AREA = RecordKind(
     name="area",
     label="区划",
     root=Root.AREA,
-    authority=True,
     fields=(
         code(1, "level", "级别", "area_level", privacy=Privacy.A, required=True),
         text(2, "code", "区划代码", privacy=Privacy.A, limit=16),

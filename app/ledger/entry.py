@@ -1,0 +1,343 @@
+"""One entry: one act of one person, as bytes that are hashed, signed and never written again.
+
+The bytes follow `formats.md` (entry, commitment, payload). Values stand beside the signed bytes, in the payload; the
+entry holds one commitment over all of them, so that a value can be erased on legal order and every hash still verifies.
+Rules kept here: an entry that decodes is canonical and well-formed; nothing here knows what a field means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+from app.errors import ChainBroken
+from app.ledger.encoding import decode, encode
+
+VERSION: Final = 1
+SCHEMA: Final = 1
+NO_PREV: Final = bytes(32)
+MAX_ENTRY: Final = 32 * 1024
+MAX_PAYLOAD: Final = 256 * 1024
+SIGNED_PREFIX: Final = b"dossier-entry/1\n"
+
+
+class Kind(IntEnum):
+    """What an entry does to the log. Odd numbers are critical to readers who do not know them."""
+
+    GENESIS = 1
+    ACT = 3
+    ROTATE = 5
+    EPOCH = 7
+    REDACT = 9
+    HEADS = 11
+
+
+class Act(IntEnum):
+    """What the person did: the permanent table of acts (key 6)."""
+
+    IMPORT = 1
+    CREATE = 2
+    EDIT = 3
+    END = 4
+    REOPEN = 5
+    SAME = 6
+    ENROL = 7
+    VISIT = 8
+    ATTACH = 9
+    BIND_CARD = 10
+    PRINT = 11
+    GRANT = 12
+    ISSUE_POOL = 13
+    RESOLVE = 14
+    SET_UP = 15
+
+
+class Withheld:
+    """The value that is not here: redacted by order or withheld from this reader; its commitment is."""
+
+    __slots__ = ("commitment",)
+
+    def __init__(self, commitment: bytes) -> None:
+        self.commitment = commitment
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Withheld) and other.commitment == self.commitment
+
+    def __hash__(self) -> int:
+        return hash(self.commitment)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an act changed of one object: record kind, object id (16 bytes), field numbers ascending."""
+
+    kind: int
+    object: bytes
+    fields: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A decoded entry. `bases` maps (change index, field) to the dots that the change replaces."""
+
+    chain: bytes
+    seq: int
+    prev: bytes
+    kind: int
+    act: int = 0
+    roots: tuple[bytes, ...] = ()
+    changes: tuple[Change, ...] = ()
+    bases: Mapping[tuple[int, int], tuple[bytes, ...]]
+    commitment: bytes | None = None
+    actor: bytes | None = None
+    wall: int = 0
+    mono: tuple[int, int] | None = None
+    schema: int = SCHEMA
+    seen: tuple[int, int, bytes] | None = None
+    refs: tuple[bytes, ...] = ()
+    app: int = 0
+    original: tuple[bytes, bytes] | None = None
+    body: Mapping[int, Any] | None = None
+
+    def slots(self) -> Iterator[tuple[int, Change, int]]:
+        """(change index, change, field) in the order of the values of the payload."""
+        for index, change in enumerate(self.changes):
+            for field in change.fields:
+                yield index, change, field
+
+
+def entry_id(data: bytes) -> bytes:
+    """Id of the entry with these bytes = its RFC 6962 leaf hash, 32 bytes."""
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+def signed_bytes(identity: bytes) -> bytes:
+    """What the person signs for the entry with this id."""
+    return SIGNED_PREFIX + identity
+
+
+def dot(data: bytes, entry: Entry) -> bytes:
+    """The dot of an entry: first half of its id, or of the id it had before it was signed again after a fork."""
+    return entry_id(entry.original[0] if entry.original else data)[:16]
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """The D1 bytes of `entry`; absent keys are left out."""
+    table: dict[int, Any] = {
+        1: VERSION,
+        2: entry.chain,
+        3: entry.seq,
+        4: entry.prev,
+        5: int(entry.kind),
+        12: entry.wall,
+        14: entry.schema,
+        17: entry.app,
+    }
+    if entry.act:
+        table[6] = int(entry.act)
+    if entry.roots:
+        table[7] = list(entry.roots)
+    if entry.changes:
+        table[8] = [[change.kind, change.object, list(change.fields)] for change in entry.changes]
+    if entry.bases:
+        table[9] = [[index, field, list(dots)] for (index, field), dots in sorted(entry.bases.items())]
+    for key, value in ((10, entry.commitment), (11, entry.actor)):
+        if value is not None:
+            table[key] = value
+    if entry.mono:
+        table[13] = list(entry.mono)
+    if entry.seen:
+        table[15] = list(entry.seen)
+    if entry.refs:
+        table[16] = list(entry.refs)
+    if entry.original:
+        table[18] = list(entry.original)
+    if entry.body is not None:
+        table[19] = dict(entry.body)
+    data = encode(table)
+    if len(data) > MAX_ENTRY:
+        raise ChainBroken("entry-too-large", size=len(data))
+    return data
+
+
+def decode_entry(data: bytes) -> Entry:
+    """The entry in `data`; ChainBroken("entry-form") unless the bytes are canonical and every key has its form."""
+    if len(data) > MAX_ENTRY:
+        raise ChainBroken("entry-too-large", size=len(data))
+    table = decode(data)
+    try:
+        entry = _read(table)
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise ChainBroken("entry-form") from None
+    return entry
+
+
+def _read(t: Any) -> Entry:
+    _must(type(t) is dict and t.keys() <= _KEYS and t[1] == VERSION)
+    changes = tuple(Change(k, o, tuple(f)) for k, o, f in t.get(8, ()))
+    order = [(c.object, c.kind) for c in changes]
+    _must(order == sorted(set(order)))
+    for change in changes:
+        _must(_count(change.kind) and _is(change.object, 16) and len(change.fields) > 0)
+        _must(all(_count(f) for f in change.fields) and list(change.fields) == sorted(set(change.fields)))
+    bases: dict[tuple[int, int], tuple[bytes, ...]] = {}
+    for index, field, dots in t.get(9, ()):
+        _must(_count(index) and index < len(changes) and field in changes[index].fields and len(dots) > 0)
+        _must(all(_is(d, 16) for d in dots) and list(dots) == sorted(set(dots)) and (index, field) not in bases)
+        bases[index, field] = tuple(dots)
+    _must(list(bases) == sorted(bases))
+    roots, refs = tuple(t.get(7, ())), tuple(t.get(16, ()))
+    _must(all(_is(r, 16) for r in roots) and list(roots) == sorted(set(roots)))
+    _must(all(type(r) is bytes and len(r) in (16, 32) for r in refs))
+    for key in (7, 8, 9, 16):
+        _must(key not in t or (type(t[key]) is list and len(t[key]) > 0))
+    _must((10 in t) == bool(changes))
+    mono, seen, original = t.get(13), t.get(15), t.get(18)
+    _must(mono is None or (len(mono) == 2 and all(_count(m) for m in mono)))
+    _must(seen is None or (len(seen) == 3 and _count(seen[0]) and _count(seen[1]) and _is(seen[2], 32)))
+    _must(original is None or (len(original) == 2 and type(original[0]) is bytes and _is(original[1], 64)))
+    _must(19 not in t or type(t[19]) is dict)
+    _must(_is(t[2], 16) and _count(t[3]) and _is(t[4], 32) and _count(t[5]) and t[5] > 0)
+    _must(_count(t.get(6, 1)) and t.get(6, 1) > 0 and type(t[12]) is int and _count(t[14]) and _count(t[17]))
+    _must((t[3] == 0) == (t[4] == NO_PREV))
+    for key, size in ((10, 32), (11, 16)):
+        _must(key not in t or _is(t[key], size))
+    return Entry(
+        chain=t[2],
+        seq=t[3],
+        prev=t[4],
+        kind=t[5],
+        act=t.get(6, 0),
+        roots=roots,
+        changes=changes,
+        bases=bases,
+        commitment=t.get(10),
+        actor=t.get(11),
+        wall=t[12],
+        mono=tuple(mono) if mono else None,
+        schema=t[14],
+        seen=tuple(seen) if seen else None,
+        refs=refs,
+        app=t[17],
+        original=tuple(original) if original else None,
+        body=t.get(19),
+    )
+
+
+_KEYS = set(range(1, 20))
+
+
+def _must(holds: bool) -> None:
+    if not holds:
+        raise ValueError
+
+
+def _count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is(value: object, size: int) -> bool:
+    return type(value) is bytes and len(value) == size
+
+
+# --- commitment and payload ---
+
+
+def salt(secret: bytes, index: int) -> bytes:
+    """salt_i of `formats.md`: 32 bytes."""
+    return hmac.digest(secret, index.to_bytes(4, "big"), "sha256")
+
+
+def commit_value(salt_bytes: bytes, object_id: bytes, field: int, value: Any) -> bytes:
+    """c_i of `formats.md`: commitment to one value."""
+    return hashlib.sha256(b"\x10" + salt_bytes + encode([object_id, field, value])).digest()
+
+
+def commit_all(commitments: Sequence[bytes]) -> bytes:
+    """C of `formats.md`: commitment of the act."""
+    return hashlib.sha256(b"\x11" + len(commitments).to_bytes(4, "big") + b"".join(commitments)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The values of an entry in the order of its slots; `secret` is None once any of them is withheld."""
+
+    secret: bytes | None
+    values: tuple[Any, ...]
+    salts: tuple[bytes | None, ...] = ()
+
+
+def encode_payload(payload: Payload) -> bytes:
+    """The D1 bytes of a payload, whole or with withheld values."""
+    if payload.secret is not None:
+        data = encode([payload.secret, list(payload.values)])
+    else:
+        pairs = zip(payload.salts, payload.values, strict=True)
+        data = encode([None, [v.commitment if isinstance(v, Withheld) else [s, v] for s, v in pairs]])
+    if len(data) > MAX_PAYLOAD:
+        raise ChainBroken("payload-too-large", size=len(data))
+    return data
+
+
+def open_payload(entry: Entry, data: bytes) -> Payload:
+    """The payload in `data`, checked against the commitment of `entry`; ChainBroken("commitment") when it differs."""
+    if len(data) > MAX_PAYLOAD:
+        raise ChainBroken("payload-too-large", size=len(data))
+    slots = list(entry.slots())
+    try:
+        secret, items = decode(data)
+        payload, commitments = _open(slots, secret, items)
+    except (TypeError, ValueError):
+        raise ChainBroken("payload-form") from None
+    if slots and commit_all(commitments) != entry.commitment:
+        raise ChainBroken("commitment")
+    return payload
+
+
+def _open(slots: list[tuple[int, Change, int]], secret: Any, items: Any) -> tuple[Payload, list[bytes]]:
+    _must(type(items) is list and len(items) == len(slots))
+    if secret is not None:
+        _must(_is(secret, 32))
+        values = tuple(_freeze(item) for item in items)
+        found = [
+            commit_value(salt(secret, i), change.object, field, items[i]) for i, (_, change, field) in enumerate(slots)
+        ]
+        return Payload(secret, values), found
+    values_, salts, found = [], [], []
+    for (_, change, field), item in zip(slots, items, strict=True):
+        if type(item) is bytes:
+            _must(len(item) == 32)
+            values_.append(Withheld(item))
+            salts.append(None)
+            found.append(item)
+        else:
+            salt_bytes, value = item
+            _must(_is(salt_bytes, 32))
+            values_.append(_freeze(value))
+            salts.append(salt_bytes)
+            found.append(commit_value(salt_bytes, change.object, field, value))
+    return Payload(None, tuple(values_), tuple(salts)), found
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(value) if type(value) is list else value
+
+
+def withhold(entry: Entry, payload: Payload, keep: set[int]) -> Payload:
+    """`payload` with only the values at the slot indices `keep`; the others leave their commitments."""
+    values: list[Any] = []
+    salts: list[bytes | None] = []
+    for i, (_, change, field) in enumerate(entry.slots()):
+        value = payload.values[i]
+        own = salt(payload.secret, i) if payload.secret is not None else payload.salts[i]
+        if i in keep or isinstance(value, Withheld) or own is None:
+            values.append(value)
+            salts.append(own)
+        else:
+            values.append(Withheld(commit_value(own, change.object, field, value)))
+            salts.append(None)
+    return Payload(None, tuple(values), tuple(salts))
