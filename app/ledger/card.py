@@ -23,17 +23,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 
-from nacl.exceptions import BadSignatureError
-from nacl.signing import SigningKey, VerifyKey
-
-from app.errors import InputProblem
+from app.errors import ChainBroken, InputProblem
+from app.ledger import signatures
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford base32: no I, L, O (read as 1, 1, 0) and no U."""
 
 NUMBER_LENGTH = 16
 POOL_LENGTH = 4
-SIGNATURE_LENGTH = 64
 LINK_PATH = "/h"
 
 _TEXT = re.compile(rf"HH1/([0-9]{{6}})/([1-9][0-9]{{0,3}})/([{ALPHABET}]{{16}})/([0-9]{{8}})", re.ASCII)
@@ -116,10 +113,11 @@ def parse_text(text: str) -> Card:
     return Card(county=county, key=int(key), number=number, day=signed.isoformat())
 
 
-def sign(card: Card, seed: bytes) -> str:
-    """The payload of `card`, signed with the key of `seed` (Ed25519, 32 bytes); grammar checked first."""
+def sign(card: Card, private_key: bytes) -> str:
+    """The payload of `card`, signed with the 32-byte Ed25519 private key; the grammar is checked first."""
     parse_text(card.text)
-    return base64.b64encode(bytes(SigningKey(seed).sign(card.text.encode("ascii")))).decode("ascii")
+    text = card.text.encode("ascii")
+    return base64.b64encode(signatures.sign(private_key, text) + text).decode("ascii")
 
 
 def parse_payload(payload: str) -> tuple[bytes, Card]:
@@ -130,7 +128,7 @@ def parse_payload(payload: str) -> tuple[bytes, Card]:
     signed = _decode(payload)
     if signed is None:
         raise InputProblem("card-damaged")
-    signature, text = signed[:SIGNATURE_LENGTH], signed[SIGNATURE_LENGTH:]
+    signature, text = signed[: signatures.SIGNATURE_BYTES], signed[signatures.SIGNATURE_BYTES :]
     version = _VERSION.match(text)
     if version is not None and version.group(1) != b"1":
         raise InputProblem("card-newer", version=int(version.group(1)))
@@ -215,7 +213,7 @@ def _decode(payload: str) -> bytes | None:
         signed = base64.b64decode(payload.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error, ValueError):
         return None
-    if len(signed) <= SIGNATURE_LENGTH or base64.b64encode(signed).decode("ascii") != payload:
+    if len(signed) <= signatures.SIGNATURE_BYTES or base64.b64encode(signed).decode("ascii") != payload:
         return None
     return signed
 
@@ -242,8 +240,8 @@ def _judge(payload: str, trust: Trust, today: str) -> Reading:
     if key is None:
         return Reading(outcome=Outcome.UNKNOWN_KEY, reason="key", card=card)
     try:
-        VerifyKey(key).verify(card.text.encode("ascii"), signature)
-    except BadSignatureError:
+        signatures.verify_signature(key, card.text.encode("ascii"), signature)
+    except ChainBroken:
         return Reading(outcome=Outcome.FORGED, reason="signature", card=card)
     return Reading(outcome=Outcome.GENUINE, reason="future-day" if card.day > today else "", card=card)
 

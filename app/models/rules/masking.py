@@ -26,9 +26,8 @@ COMPOUND_SURNAMES = frozenset(_SURNAMES_OF_TWO.split())
 MIDDLE_DOTS = "·•・‧∙⋅．.˙᛫"
 """The characters that are typed for the dot of ethnic names; U+00B7 is the standard one."""
 
-_IDENTITY = re.compile(r"(?<![0-9A-Za-z])[0-9]{17}[0-9Xx](?:[0-9]{2}(?:[0-9A-Za-z]{2})?)?(?![0-9A-Za-z])")
-_OLD_IDENTITY = re.compile(r"(?<![0-9A-Za-z])[0-9]{15}(?![0-9A-Za-z])")
-_ACCOUNT = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){15,18}(?![0-9A-Za-z])")
+_LONG = re.compile(r"(?<![0-9A-Za-z])[0-9]{15,}[Xx]?(?:[0-9]{2}[0-9A-Za-z]{0,2})?(?![0-9A-Za-z])")
+_IN_FOURS = re.compile(r"(?<![0-9A-Za-z])[0-9]{4}(?:[ -][0-9]{4}){3}(?:[ -][0-9]{1,3})?(?![0-9A-Za-z])")
 _MOBILE = re.compile(r"(?<![0-9A-Za-z])1[0-9]{2}[ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9A-Za-z])")
 
 
@@ -68,9 +67,8 @@ def mask_public_name(name: str) -> str:
 
 def scrub(text: str) -> str:
     """Free text with every identity number, phone and account in it masked; the rest stays as written."""
-    text = _IDENTITY.sub(lambda found: mask_identity(found.group()), text)
-    text = _ACCOUNT.sub(lambda found: mask_account(found.group()), text)
-    text = _OLD_IDENTITY.sub(lambda found: mask_identity(found.group()), text)
+    text = _LONG.sub(lambda found: mask_middle(found.group(), 0, 4), text)
+    text = _IN_FOURS.sub(lambda found: mask_account(re.sub(r"[ -]", "", found.group())), text)
     return _MOBILE.sub(lambda found: mask_phone(re.sub(r"[ -]", "", found.group())), text)
 
 
