@@ -22,14 +22,13 @@ tour: setup ## the main job through the real windows, results in build/tour/
 test: setup lint ## everything that must hold
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile
 
-lint: setup ## ruff, mypy --strict, import contracts, English texts
+lint: setup ## ruff, mypy --strict, import contracts
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
-	$(PYTHON) -m scripts.texts
 
-texts: setup ## list texts that miss their English wording
-	$(PYTHON) -m scripts.texts --missing
+texts: setup ## make room in resources/lang/en.json for new texts, list what misses its English wording
+	$(PYTHON) -m scripts.texts --write
 
 bench: setup ## benchmarks, one JSON line each: the figure and the limit of this machine
 	$(PYTHON) -m benchmarks
