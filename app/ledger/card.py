@@ -117,7 +117,7 @@ def sign(card: Card, private_key: bytes) -> str:
     """The payload of `card`, signed with the 32-byte Ed25519 private key; the grammar is checked first."""
     parse_text(card.text)
     text = card.text.encode("ascii")
-    return base64.b64encode(signatures.sign(private_key, text) + text).decode("ascii")
+    return base64.b64encode(signatures.sign(signatures.ED25519, private_key, text) + text).decode("ascii")
 
 
 def parse_payload(payload: str) -> tuple[bytes, Card]:
@@ -240,7 +240,7 @@ def _judge(payload: str, trust: Trust, today: str) -> Reading:
     if key is None:
         return Reading(outcome=Outcome.UNKNOWN_KEY, reason="key", card=card)
     try:
-        signatures.verify_signature(key, card.text.encode("ascii"), signature)
+        signatures.verify_signature(signatures.ED25519, key, card.text.encode("ascii"), signature)
     except ChainBroken:
         return Reading(outcome=Outcome.FORGED, reason="signature", card=card)
     return Reading(outcome=Outcome.GENUINE, reason="future-day" if card.day > today else "", card=card)
