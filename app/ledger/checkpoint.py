@@ -1,4 +1,4 @@
-"""Checkpoints: what the county signs about its log, in the formats that others' verifiers and witnesses read too.
+"""Checkpoints: what the county signs about its log, in the formats that others' verifiers and witnesses read.
 
 A checkpoint (C2SP tlog-checkpoint) is a signed note (C2SP signed-note) with a text of three lines:
 
@@ -8,12 +8,12 @@ A checkpoint (C2SP tlog-checkpoint) is a signed note (C2SP signed-note) with a t
 
     — county.example/hudang-520123 Az3grlgtzPICa5OS8npV...
 
-The signed bytes are the text with its last line feed, without the blank line. A signature line holds base64 of a 4-byte
-key id and the signature; key id = first 4 bytes of SHA-256(key name ‖ 0x0A ‖ 0x01 ‖ public key).
+The signed bytes are the text with its last line feed, without the blank line. A signature line holds base64
+of a 4-byte key id and the signature; key id = first 4 bytes of SHA-256(key name ‖ 0x0A ‖ 0x01 ‖ public key).
 
-Rules: one text has one encoding. Extension lines, which the specification allows and advises against, are refused, since
-nothing here could say what they mean. Signatures by others are ignored; a wrong one that claims to be the county's
-condemns the note.
+Rules: one text has one encoding. Extension lines, which the specification allows and advises against, are
+refused, since nothing here could say what they mean. Signatures by others are ignored; a wrong one in the
+county's name condemns the note.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from app.errors import ChainBroken
-from app.ledger.signatures import public_key_of, sign, verify_signature
+from app.ledger.signatures import ED25519, public_key, sign, verify_signature
 from app.ledger.tree import HASH_BYTES, LARGEST_SIZE
 
-# Type byte of a plain Ed25519 signature in a signed note; a table of C2SP, unrelated to our algorithm numbers.
+# Type byte of a plain Ed25519 signature in a signed note: a table of C2SP, not our algorithm numbers.
 NOTE_ED25519 = b"\x01"
 KEY_ID_BYTES = 4
-# Room for some dozens of witnesses with post-quantum signatures of 5 kB; the specification asks for 16 at least.
+# Room for dozens of witnesses with post-quantum signatures of 5 kB; the specification asks for 16 at least.
 LARGEST_NOTE = 256 * 1024
 MOST_SIGNATURES = 64
 SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -68,25 +68,25 @@ class SignedCheckpoint:
     signatures: tuple[NoteSignature, ...]
 
 
-def key_id(name: str, public_key: bytes) -> bytes:
-    """The 4 bytes that name an Ed25519 key in a signature line (C2SP signed-note, Ed25519 signatures)."""
-    return sha256(name.encode() + b"\n" + NOTE_ED25519 + public_key).digest()[:KEY_ID_BYTES]
+def key_id(name: str, key: bytes) -> bytes:
+    """The 4 bytes that name a public Ed25519 key in a signature line (C2SP signed-note)."""
+    return sha256(name.encode() + b"\n" + NOTE_ED25519 + key).digest()[:KEY_ID_BYTES]
 
 
-def make(origin: str, size: int, root: bytes, private_key: bytes) -> bytes:
-    """The note for a tree of `size` leaves with the 32-byte `root`, signed with the 32-byte Ed25519 private key.
+def make(origin: str, size: int, root: bytes, seed: bytes) -> bytes:
+    """The note for a tree of `size` leaves with the 32-byte `root`, signed with the Ed25519 `seed`.
 
-    The same tree and key always give the same bytes. ValueError for an origin, size or root no checkpoint can have.
+    The same tree and key always give the same bytes. ValueError for an origin, size or root that cannot be.
     """
     if not _is_name(origin) or not 0 <= size <= LARGEST_SIZE or len(root) != HASH_BYTES:
         raise ValueError("not a checkpoint: origin, size or root")
     text = Checkpoint(origin=origin, size=size, root=root).text
-    signature = key_id(origin, public_key_of(private_key)) + sign(private_key, text)
+    signature = key_id(origin, public_key(seed)) + sign(ED25519, seed, text)
     return text + f"\n— {origin} {b64encode(signature).decode()}\n".encode()
 
 
 def parse(note: bytes) -> SignedCheckpoint:
-    """Takes a note apart without verifying it. Raises ChainBroken `checkpoint-malformed` with what is wrong as `part`."""
+    """Takes a note apart without verifying it. Raises ChainBroken `checkpoint-malformed` and the `part`."""
     if len(note) > LARGEST_NOTE:
         raise _malformed("length")
     try:
@@ -116,21 +116,21 @@ def parse(note: bytes) -> SignedCheckpoint:
     )
 
 
-def verify(note: bytes, origin: str, public_key: bytes) -> Checkpoint:
-    """What the note says, if the holder of the Ed25519 `public_key` signed it for the log `origin`.
+def verify(note: bytes, origin: str, key: bytes) -> Checkpoint:
+    """What the note says, if the holder of the Ed25519 public `key` signed it for the log `origin`.
 
-    Raises ChainBroken: `checkpoint-malformed`; `checkpoint-of-another-log`; `checkpoint-unsigned` if no line is by this
-    key; `signature-wrong` if a line claims to be.
+    Raises ChainBroken: `checkpoint-malformed`; `checkpoint-of-another-log`; `checkpoint-unsigned` if no line
+    names this key; `bad-signature` if one does and is not by it.
     """
     signed = parse(note)
     if signed.checkpoint.origin != origin:
         raise ChainBroken("checkpoint-of-another-log")
-    known = origin, key_id(origin, public_key)
+    known = origin, key_id(origin, key)
     ours = [line for line in signed.signatures if (line.name, line.key_id) == known]
     if not ours:
         raise ChainBroken("checkpoint-unsigned", size=signed.checkpoint.size)
     for line in ours:
-        verify_signature(public_key, signed.checkpoint.text, line.signature)
+        verify_signature(ED25519, key, signed.checkpoint.text, line.signature)
     return signed.checkpoint
 
 

@@ -1,8 +1,8 @@
 """Signatures: one verification rule for entries, checkpoints and cards, and the table of algorithm numbers.
 
-Rules: only Ed25519 (RFC 8032) by libsodium is provided. Libraries disagree about signatures at the edges of the
-standard (small-order keys, non-canonical encodings, S not reduced), so every program of this project verifies with
-this module and no other. A public key is looked at once more by `check_public_key` before it is enrolled.
+Rules: only Ed25519 (RFC 8032) by libsodium is provided. Libraries disagree about signatures at the edges of
+the standard (small-order keys, non-canonical encodings, S not reduced), so every program of this project
+verifies with this module and no other. `check_public_key` looks at a key once more before it is enrolled.
 Every key record carries an algorithm number, so that others can be provided later; the numbers are permanent.
 """
 
@@ -81,29 +81,30 @@ def _algorithm(number: int) -> Algorithm:
     return found
 
 
-def public_key_of(private_key: bytes, *, algorithm: int = ED25519) -> bytes:
-    """The 32-byte public key that belongs to the 32-byte private key (the seed of RFC 8032, 5.1.5)."""
-    return _algorithm(algorithm).public_key(private_key)
+def public_key(seed: bytes) -> bytes:
+    """The 32-byte Ed25519 public key of the 32-byte private key (the seed of RFC 8032, 5.1.5)."""
+    return ALGORITHMS[ED25519].public_key(seed)
 
 
-def sign(private_key: bytes, message: bytes, *, algorithm: int = ED25519) -> bytes:
-    """The 64-byte signature of `message` under the 32-byte private key; the same input gives the same signature."""
-    return _algorithm(algorithm).sign(private_key, message)
+def sign(algorithm: int, seed: bytes, message: bytes) -> bytes:
+    """The signature (Ed25519: 64 bytes) of `message` under a private key; equal input gives equal output.
+
+    Raises ChainBroken `algorithm-unknown` if the number has no implementation here.
+    """
+    return _algorithm(algorithm).sign(seed, message)
 
 
-def verify_signature(
-    public_key: bytes, message: bytes, signature: bytes, *, algorithm: int = ED25519
-) -> None:
-    """Raises ChainBroken `signature-wrong` unless `signature` is that of `message` under `public_key`,
-    `algorithm-unknown` if the algorithm number has no implementation here."""
+def verify_signature(algorithm: int, public_key: bytes, message: bytes, signature: bytes) -> None:
+    """Raises ChainBroken `bad-signature` unless `signature` is that of `message` under `public_key`,
+    `algorithm-unknown` if the number has no implementation here."""
     if not _algorithm(algorithm).verifies(public_key, message, signature):
-        raise ChainBroken("signature-wrong")
+        raise ChainBroken("bad-signature")
 
 
-def check_public_key(public_key: bytes, *, algorithm: int = ED25519) -> None:
-    """Raises ChainBroken `public-key-unsound` unless the key is a canonical point of the main subgroup.
+def check_public_key(algorithm: int, public_key: bytes) -> None:
+    """Raises ChainBroken `bad-public-key` unless the key is a canonical point of the main subgroup.
 
     For enrolment and rotation: under a key of small order one signature would fit many messages.
     """
     if not _algorithm(algorithm).key_is_sound(public_key):
-        raise ChainBroken("public-key-unsound")
+        raise ChainBroken("bad-public-key")

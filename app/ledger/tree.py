@@ -1,11 +1,11 @@
-"""The Merkle tree of RFC 6962 (2.1) and RFC 9162 (2.1): roots and proofs for the log and for the heads of streams.
+"""The Merkle tree of RFC 6962 and RFC 9162 (2.1): roots and proofs for the log and for the heads of streams.
 
 Leaf hash = SHA-256(0x00 ‖ data), node = SHA-256(0x01 ‖ left ‖ right), empty tree = SHA-256 of nothing.
 
 Rules: only *complete* nodes are stored, node (level, index) covering the leaves index * 2^level up to
-(index + 1) * 2^level exclusive; a stored node of a `Tree` never changes, so a log answers for every earlier size too.
-Nodes of the ragged right edge are computed when asked for. Making proofs trusts the stored nodes; the `verify_*`
-functions trust nothing but their arguments, share only the node hash with the making, and raise ChainBroken.
+(index + 1) * 2^level exclusive; a stored node of a `Tree` never changes, so a log answers for every earlier
+size too. Nodes of the ragged right edge are computed when asked for. Making proofs trusts the stored nodes;
+the `verify_*` functions trust only their arguments, share only the node hash with it, and raise ChainBroken.
 A proof binds to its *root*; that a root belongs to a size is what a signed checkpoint says.
 """
 
@@ -62,11 +62,11 @@ class MemoryNodes:
 
 
 class Tree:
-    """An append-only tree over stored nodes: append amortised O(1), root and proofs of any past size O(log n).
+    """An append-only tree over stored nodes: append amortised O(1), root and proofs of past sizes O(log n).
 
-    `Tree(nodes, size)` takes up what storage holds. The tree keeps its size and its peaks in memory: after a rolled
-    back transaction it no longer fits its storage and is opened anew, which costs O(log n) reads.
-    Sizes and positions that the tree does not have raise ValueError: who takes them from outside checks them first.
+    `Tree(nodes, size)` takes up what storage holds. The tree keeps its size and its peaks in memory: after a
+    rolled back transaction it no longer fits its storage and is opened anew, which costs O(log n) reads.
+    Sizes and positions that the tree does not have raise ValueError: who takes them from outside checks.
     """
 
     __slots__ = ("_nodes", "_peaks", "_size")
@@ -139,8 +139,8 @@ class Tree:
     def range_proof(self, start: int, end: int, size: int) -> list[bytes]:
         """One proof that the leaves `start` up to `end` exclusive stand in the first `size` leaves.
 
-        From the leaves upwards, on each level first the sibling left of the range, then the one right of it, where
-        there is one. For a single leaf that is its audit path of RFC 6962.
+        From the leaves upwards, on each level first the sibling left of the range, then the one right of it,
+        where there is one. For a single leaf that is its audit path of RFC 6962.
         """
         self._check_size(size)
         if not 0 <= start < end <= size:
@@ -226,7 +226,7 @@ class MapTree(Tree):
 
 
 def root_of_leaves(leaf_hashes: Sequence[bytes]) -> bytes:
-    """Root by the recursive definition of RFC 6962, 2.1: a second computation, sharing nothing with `Tree`."""
+    """Root by the recursive definition of RFC 6962, 2.1: a second computation, sharing nothing with Tree."""
 
     def subtree(start: int, end: int) -> bytes:
         count = end - start
@@ -242,8 +242,9 @@ def verify_growth(nodes: Nodes, old_size: int, old_root: bytes, leaf_hashes: Seq
     """The bit-flip guard before a checkpoint is signed: the root, computed from what storage holds, after
     `leaf_hashes` (at least one) were stored behind `old_size` leaves whose root `old_root` was signed.
 
-    `leaf_hashes` come from the entry bytes anew, `old_root` from the last checkpoint, `nodes` from storage and not
-    from a cache. One flipped bit in a stored leaf hash ended a public log for good (Yeti 2022). O(log n + leaves).
+    `leaf_hashes` come from the entry bytes anew, `old_root` from the last checkpoint, `nodes` from storage,
+    not from a cache. One flipped bit in a stored leaf hash ended a public log for good (Yeti 2022).
+    O(log n + leaves).
     Raises ChainBroken as `verify_consistency` and `verify_range` do.
     """
     new_size = old_size + len(leaf_hashes)
@@ -256,16 +257,17 @@ def verify_growth(nodes: Nodes, old_size: int, old_root: bytes, leaf_hashes: Seq
 
 
 def verify_inclusion(index: int, leaf: bytes, size: int, proof: Sequence[bytes], root: bytes) -> None:
-    """Raises ChainBroken `inclusion-proof-wrong` unless `proof` leads from the leaf hash at `index` to `root`, the
-    root hash of a tree of `size` leaves (RFC 9162, 2.1.3.2)."""
+    """Raises ChainBroken `inclusion-proof-wrong` unless `proof` leads from the leaf hash at `index` to
+    `root`, the root hash of a tree of `size` leaves (RFC 9162, 2.1.3.2)."""
     verify_range(index, (leaf,), size, proof, root)
 
 
 def verify_range(
     start: int, leaf_hashes: Sequence[bytes], size: int, proof: Sequence[bytes], root: bytes
 ) -> None:
-    """Raises ChainBroken `inclusion-proof-wrong` unless `proof` leads from the leaf hashes (at least one) at `start`
-    and following to `root`, the root hash of a tree of `size` leaves. All hashes have 32 bytes, none is left over."""
+    """Raises ChainBroken `inclusion-proof-wrong` unless `proof` leads from the leaf hashes (at least one) at
+    `start` and following to `root`, the root hash of a tree of `size` leaves; all hashes have 32 bytes, none
+    is left over."""
     broken = ChainBroken("inclusion-proof-wrong", start=start, count=len(leaf_hashes), size=size)
     if not (leaf_hashes and start >= 0 and start + len(leaf_hashes) <= size <= LARGEST_SIZE):
         raise broken
@@ -292,15 +294,18 @@ def verify_range(
 
 
 def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> None:
-    """Raises ChainBroken `consistency-proof-wrong` unless the tree of `new` leaves begins with the tree of `old`
-    leaves, at least one: a proof from nothing shows nothing (RFC 9162, 2.1.4.2)."""
+    """Raises ChainBroken `consistency-proof-wrong` unless the tree of `new` leaves begins with the tree of
+    `old` leaves, at least one: a proof from nothing shows nothing (RFC 9162, 2.1.4.2)."""
     broken = ChainBroken("consistency-proof-wrong", old=old, new=new)
-    if not 1 <= old <= new <= LARGEST_SIZE or not _are_hashes([*proof, old_root, new_root]):
+    if not 1 <= old <= new <= LARGEST_SIZE:
         raise broken
     if old == new:
         if proof or old_root != new_root:
             raise broken
         return
+    # Before anything is hashed: the border between two hashes must not move.
+    if not _are_hashes([*proof, old_root, new_root]):
+        raise broken
     index, last = old - 1, new - 1
     while index & 1:
         index >>= 1
