@@ -39,7 +39,8 @@ bench-full: setup ## the long benchmarks too
 faults: setup ## kill, cut, flip and disk-full harnesses at release size
 	HUDANG_FAULTS=release $(PYTHON) -m pytest -q tests/faults
 
-build: setup ## one-folder bundle in dist/, which then checks itself
+build: ## one-folder bundle in dist/, which then checks itself
+	@scripts/setup build
 	.venv/bin/pyinstaller --noconfirm --clean --distpath dist --workpath build/pyinstaller build.spec
 	QT_QPA_PLATFORM=offscreen dist/hudang/hudang --self-check
 
