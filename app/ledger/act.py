@@ -105,7 +105,9 @@ def write(
     """The next entry of `pen`: one act on `roots` that says `said`; and the pen moved on."""
     ordered = sorted(said, key=lambda s: (s.object, s.kind))
     secret = random(32)
-    changes, values, commitments = [], [], []
+    changes: list[Change] = []
+    values: list[Any] = []
+    commitments: list[bytes] = []
     bases: dict[tuple[int, int], tuple[bytes, ...]] = {}
     for index, item in enumerate(ordered):
         numbers = tuple(sorted(item.values))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from app.errors import ChainBroken
 from app.ledger.entry import NO_PREV, Entry, Kind, signed_bytes
-from app.ledger.signatures import ED25519, verify_signature
+from app.ledger.signatures import ED25519, check_public_key, verify_signature
 
 # Keys of the body of a genesis entry.
 ALGORITHM: Final = 1
@@ -52,8 +52,11 @@ def begin(entry: Entry, identity: bytes, signature: bytes) -> Chain:
     if entry.kind != Kind.GENESIS or entry.seq != 0 or entry.prev != NO_PREV or body is None:
         raise ChainBroken("not-a-genesis")
     key, nonce, algorithm = body.get(PUBLIC_KEY), body.get(NONCE), body.get(ALGORITHM)
-    if not (_bytes(key, 32) and _bytes(nonce, 16)) or algorithm != ED25519 or chain_id(key, nonce) != entry.chain:
+    if not isinstance(key, bytes) or not isinstance(nonce, bytes) or algorithm != ED25519:
         raise ChainBroken("not-a-genesis")
+    if len(key) != 32 or len(nonce) != 16 or chain_id(key, nonce) != entry.chain:
+        raise ChainBroken("not-a-genesis")
+    check_public_key(algorithm, key)
     verify_signature(algorithm, key, signed_bytes(identity), signature)
     return Chain(
         id=entry.chain, next_seq=1, head=identity, algorithm=algorithm, public_key=key, actor=entry.actor
@@ -61,7 +64,7 @@ def begin(entry: Entry, identity: bytes, signature: bytes) -> Chain:
 
 
 def extend(chain: Chain, entry: Entry, identity: bytes, signature: bytes) -> Chain:
-    """The state of `chain` after `entry`; ChainBroken with chain-gap, chain-fork, chain-person or bad-signature."""
+    """The state of `chain` after `entry`; ChainBroken with chain-gap, chain-fork, chain-person or signature-wrong."""
     if entry.chain != chain.id or entry.kind == Kind.GENESIS:
         raise ChainBroken("chain-foreign")
     if entry.seq != chain.next_seq:
@@ -77,6 +80,7 @@ def extend(chain: Chain, entry: Entry, identity: bytes, signature: bytes) -> Cha
         algorithm, key = body.get(ALGORITHM, 0), body.get(PUBLIC_KEY, b"")
         if algorithm != ED25519 or not _bytes(key, 32):
             raise ChainBroken("bad-rotation", seq=entry.seq)
+        check_public_key(algorithm, key)
     return Chain(
         id=chain.id, next_seq=entry.seq + 1, head=identity, algorithm=algorithm, public_key=key, actor=chain.actor
     )

@@ -307,7 +307,9 @@ def _open(slots: list[tuple[int, Change, int]], secret: Any, items: Any) -> tupl
             commit_value(salt(secret, i), change.object, field, items[i]) for i, (_, change, field) in enumerate(slots)
         ]
         return Payload(secret, values), found
-    values_, salts, found = [], [], []
+    values_: list[Any] = []
+    salts: list[bytes | None] = []
+    found = []
     for (_, change, field), item in zip(slots, items, strict=True):
         if type(item) is bytes:
             _must(len(item) == 32)

@@ -2,7 +2,7 @@
 
 An edit names the values it replaced; what nobody replaced stays. One live value is settled, equal values agree,
 different ones are a dispute that a person settles. Clocks never decide, and the result does not depend on the order of
-arrival: `apply` commutes, associates and may be repeated.
+arrival. Each entry is applied exactly once; the keeper of the entries sees to that.
 """
 
 from __future__ import annotations

@@ -1,0 +1,152 @@
+"""The tables that laptop and county share: derived ones from the declarations, and those of the log they are derived from.
+
+Derived tables (one per record kind, `field_state`, `stale`) are never migrated by hand: a new field is ADD COLUMN,
+anything else is folded anew. A row holds the shown values and its creating entry; `field_state` has a row only for a
+field whose live dots are not just that of the creating entry, and for replaced dots that have not arrived yet.
+The log tables hold what was signed; `payload` is the only one from which something may be erased.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    inspect,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+
+from app.models.fields import Field, RecordKind, Type, Value
+from app.models.records.registry import KINDS
+
+Transaction = Connection  # what upper layers pass on without looking inside
+
+LOG: Final = MetaData()
+DERIVED: Final = MetaData()
+
+ENTRY = Table(
+    "entry",
+    LOG,
+    Column("id", LargeBinary, primary_key=True),
+    Column("dot", LargeBinary, nullable=False, unique=True),
+    Column("chain", LargeBinary, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("position", BigInteger, unique=True),
+    Column("kind", Integer, nullable=False),
+    Column("act", Integer, nullable=False),
+    Column("actor", LargeBinary),
+    Column("wall", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    UniqueConstraint("chain", "seq"),
+    Index("entry_wall", "wall"),
+)
+PAYLOAD = Table(
+    "payload",
+    LOG,
+    Column("id", LargeBinary, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+STREAM = Table(
+    "stream",
+    LOG,
+    Column("root", LargeBinary, primary_key=True),
+    Column("id", LargeBinary, primary_key=True),
+    Column("n", Integer),
+    Column("head", LargeBinary),
+    Index("stream_n", "root", "n"),
+    Index("stream_entry", "id"),
+)
+
+FIELD_STATE = Table(
+    "field_state",
+    DERIVED,
+    Column("object", LargeBinary, primary_key=True),
+    Column("field", Integer, primary_key=True),
+    Column("dot", LargeBinary, primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("position", BigInteger),
+    Column("value", LargeBinary),
+    Column("state", Integer, nullable=False),
+    Index("field_state_dot", "dot"),
+)
+LIVE, WITHHELD, SUPERSEDED = 1, 2, 0
+
+STALE = Table("stale", DERIVED, Column("household", LargeBinary, primary_key=True))
+
+_COLUMN_TYPES: dict[Type, type[TypeEngine[Any]]] = {
+    Type.TEXT: Text,
+    Type.LONG_TEXT: Text,
+    Type.CODE: Text,
+    Type.CODES: Text,
+    Type.DATE: Text,
+    Type.MONTH: Text,
+    Type.YES_NO: Integer,
+    Type.INSTANT: BigInteger,
+    Type.MONEY: BigInteger,
+    Type.AREA: BigInteger,
+    Type.COUNT: BigInteger,
+    Type.LINK: LargeBinary,
+    Type.BYTES: LargeBinary,
+}
+
+
+def _column(field: Field) -> Column[Any]:
+    return Column(field.name, _COLUMN_TYPES[field.type])
+
+
+def derive_table(kind: RecordKind, metadata: MetaData) -> Table:
+    """The table of a record kind: id, root, creating entry, life, then one column per declared field."""
+    return Table(
+        kind.name,
+        metadata,
+        Column("id", LargeBinary, primary_key=True),
+        Column("root", LargeBinary, nullable=False),
+        Column("creations", Integer, nullable=False),
+        Column("born", LargeBinary),
+        Column("born_position", BigInteger),
+        Column("alive", Boolean, nullable=False),
+        Column("same_as", LargeBinary),
+        *(_column(field) for field in kind.fields),
+        Index(f"{kind.name}_root", "root"),
+        Index(f"{kind.name}_born", "born"),
+    )
+
+
+TABLES: dict[int, Table] = {kind.number: derive_table(kind, DERIVED) for kind in KINDS}
+
+
+def to_column(field: Field, value: Value) -> Value:
+    """`value` as its column holds it: several codes become one text."""
+    return ",".join(value) if field.type is Type.CODES and isinstance(value, tuple) else value
+
+
+def from_column(field: Field, value: Any) -> Value:
+    """The value of a column as records hold it."""
+    if field.type is Type.CODES and isinstance(value, str):
+        return tuple(value.split(",")) if value else ()
+    return value  # type: ignore[no-any-return]
+
+
+def create_tables(tx: Transaction) -> None:
+    """Create what is missing: tables, and columns of fields that were declared since."""
+    LOG.create_all(tx)
+    DERIVED.create_all(tx)
+    present = inspect(tx)
+    for kind in KINDS:
+        known = {column["name"] for column in present.get_columns(kind.name)}
+        for field in kind.fields:
+            if field.name not in known:
+                type_name = _column(field).type.compile(tx.dialect)
+                tx.execute(text(f'ALTER TABLE "{kind.name}" ADD COLUMN "{field.name}" {type_name}'))

@@ -1,0 +1,422 @@
+"""The encrypted database file: one SQLCipher file, one recipe to open it, one connection.
+
+What holds for every open (reasons and measurements: security.md 2.3):
+- The key is 32 raw bytes and a 16-byte salt, given by the C API before anything is read, never as SQL.
+- The file belongs to this program alone while it is open (`locking_mode=EXCLUSIVE`, taken at once).
+- Journal DELETE with `synchronous=EXTRA`: when a commit has returned, it survives a power cut. No WAL,
+  because one flipped bit in a WAL drops committed rows without a word (600 of 600).
+- Before it is used the file has proved that it is encrypted, that it is ours and that its first page is
+  whole. SQLCipher alone does not see three cases, all reproduced: an empty file is an empty database, the 16
+  bytes of salt are not covered by a check sum when the salt is given, and a plain SQLite file is only "not a
+  database".
+- A journal that still had to be rolled back is reported (`opened_hot`) until `recovered()` is called, also
+  over further crashes: one flipped bit in such a journal can end the rollback early without an error, so the
+  caller walks the chain and folds again before it trusts the tables.
+- SQL can neither attach a file nor load a library. Errors carry no values.
+
+Errors of the database engine become VaultProblem in one place (`_translate`). Everything else (a broken
+constraint, wrong SQL) is a bug and passes through.
+
+The county uses the same file with a key from its key file. Nothing here knows households.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlcipher3.dbapi2 as sqlcipher
+from sqlalchemy import Connection, Engine, ExceptionContext, StaticPool, create_engine, event
+
+from app.errors import VaultProblem
+from app.vault import disk
+
+KEY_BYTES = 32
+SALT_BYTES = 16
+PAGE_BYTES = 4096
+CACHE_KIB = 64 * 1024
+# With exclusive locking SQLite keeps its journal and only blanks the header; this much may stay on the disk.
+JOURNAL_KEPT_BYTES = 4 * 1024 * 1024
+LOCK_WAIT_S = 1.0  # a virus scanner lets go within it; a second program does not
+APPLICATION_ID = 0x48754461  # "HuDa"
+
+# Files that this process has open. POSIX drops all locks of a process on a file as soon as the process closes
+# any handle to it, so nothing here may touch an open file beside SQLite, not even to look at its header.
+_OPEN: set[Path] = set()
+
+_PLAIN_MAGIC = b"SQLite format 3\0"
+_JOURNAL = "-journal"
+_UNPROVEN = "-unproven"
+_READING = "hudang_reading"
+
+# Names and numbers of https://www.sqlite.org/rescode.html and c3ref/c_alter_table.html; the module exports
+# few of them.
+_SQLITE_PERM, _SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_READONLY = 3, 5, 6, 8
+_SQLITE_INTERRUPT, _SQLITE_IOERR, _SQLITE_CORRUPT, _SQLITE_FULL = 9, 10, 11, 13
+_SQLITE_CANTOPEN, _SQLITE_NOTADB = 14, 26
+_ACTION_ATTACH, _ACTION_FUNCTION = 24, 31
+
+_CODES = {
+    _SQLITE_PERM: "folder-read-only",
+    _SQLITE_BUSY: "vault-in-use",
+    _SQLITE_LOCKED: "vault-in-use",
+    _SQLITE_READONLY: "folder-read-only",
+    _SQLITE_INTERRUPT: "interrupted",
+    _SQLITE_IOERR: "disk-error",
+    _SQLITE_CORRUPT: "vault-damaged",
+    _SQLITE_FULL: "disk-full",
+    _SQLITE_CANTOPEN: "folder-read-only",
+    _SQLITE_NOTADB: "vault-damaged",
+}
+
+# In this order; the first two before the key, because SQLCipher writes errors to stderr and copies the key.
+_BEFORE_KEY = (
+    "PRAGMA cipher_log_level = NONE",
+    "PRAGMA cipher_memory_security = ON",
+)
+_AFTER_KEY = (
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA journal_mode = DELETE",
+    f"PRAGMA journal_size_limit = {JOURNAL_KEPT_BYTES}",
+    "PRAGMA synchronous = EXTRA",
+    f"PRAGMA cache_size = -{CACHE_KIB}",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA cell_size_check = ON",
+)
+# What the recipe must have led to. A build of the library that ignores a line of it is refused, not used.
+_EXPECTED = {
+    "cipher_status": "1",
+    "cipher_memory_security": "1",
+    "locking_mode": "exclusive",
+    "journal_mode": "delete",
+    "synchronous": "3",
+    "temp_store": "2",
+    "secure_delete": "1",
+    "foreign_keys": "1",
+    "trusted_schema": "0",
+    "cell_size_check": "1",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseKey:
+    """Key of one file: `raw` 32 bytes, `salt` 16 bytes (the file begins with it). Random, never derived."""
+
+    raw: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        # SQLCipher takes a raw key of another length for a passphrase, silently.
+        if len(self.raw) != KEY_BYTES or len(self.salt) != SALT_BYTES:
+            raise ValueError("a database key is 32 bytes, its salt 16")
+
+    @classmethod
+    def make(cls, random: Callable[[int], bytes]) -> DatabaseKey:
+        return cls.of_bytes(random(KEY_BYTES + SALT_BYTES))
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> DatabaseKey:
+        """From 48 bytes, key then salt; ValueError for another length."""
+        return cls(raw=data[:KEY_BYTES], salt=data[KEY_BYTES:])
+
+    def to_bytes(self) -> bytes:
+        return self.raw + self.salt
+
+
+class CipherFile:
+    """An open file: `with file.writing() as connection` is one transaction on its one connection.
+
+    Transactions take turns, from whatever thread they come, and are never nested: both would mix two acts.
+    `engine.begin()` begins with BEGIN IMMEDIATE too, for code made for other databases, but takes no turn.
+    """
+
+    def __init__(self, path: Path, engine: Engine, raw: Any, *, opened_hot: bool) -> None:
+        self.path = path
+        self.engine = engine
+        self.opened_hot = opened_hot
+        self._raw = raw
+        self._turn = threading.Lock()
+        self._owner: int | None = None
+        self._closed = False
+        self._gate = threading.Lock()
+        self._interruptible = False
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction: on the disk when the block ends, none of it when the block raises.
+
+        VaultProblem: "disk-full", "disk-error", "folder-read-only", "vault-damaged", "vault-locked" (closed).
+        RuntimeError when nested.
+        """
+        with self._taking_turn(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self, *, interruptible: bool = False) -> Iterator[Connection]:
+        """One consistent view; a write inside is a bug and raises. Only an interruptible one can be cut."""
+        with self._taking_turn(), self.engine.connect() as connection:
+            connection.execution_options(**{_READING: True})
+            self._raw.execute("PRAGMA query_only = ON")
+            try:
+                with connection.begin():
+                    self._allow_interrupt(interruptible)
+                    try:
+                        yield connection
+                    finally:
+                        self._allow_interrupt(False)
+            finally:
+                self._raw.execute("PRAGMA query_only = OFF")
+
+    def interrupt(self) -> None:
+        """From any thread: ends the statement of an interruptible reading with VaultProblem("interrupted").
+
+        Never a write: a write would be rolled back whole. Does nothing when no such reading runs.
+        """
+        with self._gate:
+            if self._interruptible:
+                self._raw.interrupt()
+
+    def check(self) -> None:
+        """Reads every page, first against its check sum, then as a tree: 0.4 s for 17 MiB (security.md 2.6).
+
+        VaultProblem("vault-damaged", pages=n) when n pages fail, 0 when each is whole but they do not fit.
+        """
+        with self.reading() as connection:
+            broken = connection.exec_driver_sql("PRAGMA cipher_integrity_check").fetchall()
+            if broken:
+                raise VaultProblem("vault-damaged", pages=len(broken))
+            found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalars().all()
+            if list(found) != ["ok"]:
+                raise VaultProblem("vault-damaged", pages=0)
+
+    def recovered(self) -> None:
+        """The caller has walked the chain and folded again; the next open is an ordinary one."""
+        with disk.disk_errors():
+            _beside(self.path, _UNPROVEN).unlink(missing_ok=True)
+            disk.sync_folder(self.path.parent)
+        self.opened_hot = False
+
+    def close(self) -> None:
+        """Waits for the running transaction and closes; SQLite removes its journal. Twice does nothing."""
+        if self._owner == threading.get_ident():
+            raise RuntimeError("a file is not closed inside its transaction")
+        with self._turn:
+            self._closed = True
+            self.engine.dispose()
+            _OPEN.discard(self.path.resolve())
+
+    @contextmanager
+    def _taking_turn(self) -> Iterator[None]:
+        if self._owner == threading.get_ident():
+            raise RuntimeError("a transaction inside a transaction")
+        with self._turn:
+            if self._closed:
+                raise VaultProblem("vault-locked")
+            self._owner = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._owner = None
+
+    def _allow_interrupt(self, allowed: bool) -> None:
+        with self._gate:
+            self._interruptible = allowed
+
+
+def create(path: Path, key: DatabaseKey) -> CipherFile:
+    """Makes the file at `path`, which must not exist, and opens it.
+
+    VaultProblem: "vault-exists", "disk-full", "folder-read-only", "disk-error".
+    """
+    with disk.disk_errors():
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            raise VaultProblem("vault-exists") from None
+        disk.sync_folder(path.parent)
+    file = _open(path, key, opened_hot=False)
+    try:
+        with file.writing() as connection:
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    finally:
+        file.close()
+    # Now page 1 is there, and opening it shows whether the key was in force.
+    return open_existing(path, key)
+
+
+def open_existing(path: Path, key: DatabaseKey) -> CipherFile:
+    """Opens the file at `path`; a wrong or damaged file is left exactly as it is.
+
+    VaultProblem: "vault-missing", "vault-not-encrypted" (a plain SQLite file), "vault-foreign" (another file,
+    or the key of another), "vault-damaged", "vault-in-use" (a second program), "disk-full", "disk-error",
+    "folder-read-only".
+    """
+    if path.resolve() in _OPEN:
+        raise VaultProblem("vault-in-use")
+    _assert_ours(path, key)
+    unproven = _beside(path, _UNPROVEN)
+    marked = unproven.exists()
+    hot = marked or _waits_for_rollback(path)
+    if hot and not marked:
+        # Written before the rollback removes the sign, so that a crash in between loses nothing of it.
+        disk.write_whole(unproven, b"")
+    try:
+        file = _open(path, key, opened_hot=hot)
+    except VaultProblem as problem:
+        if problem.code == "vault-in-use" and not marked:
+            unproven.unlink(missing_ok=True)  # it was the journal of the program that has the file open
+        raise
+    try:
+        # SQLite takes no notice of half a page at the end. After a rollback there is none.
+        if path.stat().st_size % PAGE_BYTES:
+            raise VaultProblem("vault-damaged", pages=1)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _waits_for_rollback(path: Path) -> bool:
+    """A journal lies there that SQLite will roll back: it asks the same, by its first byte."""
+    with disk.disk_errors():
+        try:
+            with _beside(path, _JOURNAL).open("rb") as journal:
+                return journal.read(1) not in (b"", b"\0")
+        except FileNotFoundError:
+            return False
+
+
+def _assert_ours(path: Path, key: DatabaseKey) -> None:
+    """The header gate: encrypted, and with our salt. It reads 16 bytes and changes nothing."""
+    with disk.disk_errors():
+        try:
+            with path.open("rb") as file:
+                head = file.read(SALT_BYTES)
+        except (FileNotFoundError, IsADirectoryError):
+            raise VaultProblem("vault-missing") from None
+    if head == _PLAIN_MAGIC:
+        raise VaultProblem("vault-not-encrypted")
+    if len(head) < SALT_BYTES:
+        raise VaultProblem("vault-damaged", pages=1)
+    if head != key.salt:
+        raise VaultProblem("vault-foreign")
+
+
+def _open(path: Path, key: DatabaseKey, *, opened_hot: bool) -> CipherFile:
+    raw = _connect(path, key)
+    try:
+        # The connection exists before the engine, so that the engine's creator holds no key.
+        engine = create_engine(
+            "sqlite://", creator=lambda: raw, poolclass=StaticPool, module=sqlcipher, hide_parameters=True
+        )
+        event.listen(engine, "begin", _begin)
+        event.listen(engine, "handle_error", _translate)
+        engine.connect().close()
+    except BaseException:
+        raw.close()
+        raise
+    _OPEN.add(path.resolve())
+    return CipherFile(path, engine, raw, opened_hot=opened_hot)
+
+
+def _connect(path: Path, key: DatabaseKey) -> Any:
+    raw = None
+    try:
+        raw = sqlcipher.connect(
+            f"{path.resolve().as_uri()}?mode=rw",  # never makes a file
+            uri=True,
+            timeout=LOCK_WAIT_S,
+            isolation_level=None,  # we say BEGIN ourselves
+            check_same_thread=False,  # one connection, handed from lane to lane under a lock
+        )
+        for line in _BEFORE_KEY:
+            raw.execute(line)
+        raw.set_key(b"x'%s'" % key.to_bytes().hex().encode("ascii"))
+        for line in _AFTER_KEY:
+            raw.execute(line)
+        # Takes the file now, not at the first write: a second program must not read an open file either.
+        raw.execute("BEGIN EXCLUSIVE")
+        raw.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        raw.execute("COMMIT")
+        _assert_recipe(raw)
+        raw.set_authorizer(_authorize)
+    except sqlcipher.Error as error:
+        if raw is not None:
+            raw.close()
+        problem = _problem_of(error)
+        if problem is None:
+            raise
+        raise problem from error
+    except BaseException:
+        if raw is not None:
+            raw.close()
+        raise
+    return raw
+
+
+def _assert_recipe(raw: Any) -> None:
+    version = raw.execute("PRAGMA cipher_version").fetchone()
+    if version is None:
+        raise VaultProblem("vault-cipher-missing", setting="cipher_version")
+    for name, wanted in _EXPECTED.items():
+        row = raw.execute(f"PRAGMA {name}").fetchone()
+        if row is None or str(row[0]) != wanted:
+            raise VaultProblem("vault-cipher-missing", setting=name)
+    # 0 would put temporary tables on the disk, unencrypted, whatever the pragma says.
+    if raw.execute("SELECT sqlite_compileoption_used('TEMP_STORE=0')").fetchone()[0]:
+        raise VaultProblem("vault-cipher-missing", setting="compiled temp_store")
+
+
+def _authorize(
+    action: int, first: str | None, second: str | None, _database: str | None, _by: str | None
+) -> int:
+    """Denies files beside the one file and foreign code. VACUUM attaches a nameless one in memory."""
+    if (action == _ACTION_ATTACH and first != "") or (
+        action == _ACTION_FUNCTION and second == "load_extension"
+    ):
+        return int(sqlcipher.SQLITE_DENY)
+    return int(sqlcipher.SQLITE_OK)
+
+
+def _begin(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(_READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _translate(context: ExceptionContext) -> None:
+    """The one place where an error of the engine becomes a VaultProblem: raising here replaces its own."""
+    connection = context.connection
+    reading = connection is not None and connection.get_execution_options().get(_READING, False)
+    if reading and _primary(context.original_exception) == _SQLITE_READONLY:
+        return  # a write inside a reading: a bug of ours, not of the disk
+    problem = _problem_of(context.original_exception)
+    if problem is not None:
+        raise problem from context.original_exception
+
+
+def _problem_of(error: BaseException) -> VaultProblem | None:
+    code = _CODES.get(_primary(error))
+    if code is None:
+        return None
+    if code == "vault-damaged":
+        return VaultProblem(code, pages=1)
+    if code == "disk-error":
+        return VaultProblem(code, number=int(getattr(error, "sqlite_errorcode", 0)))
+    return VaultProblem(code)
+
+
+def _primary(error: BaseException) -> int:
+    """The primary result code; extended codes carry more in the higher bytes."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

@@ -1,0 +1,283 @@
+"""A vault: one folder with an encrypted database, the slot file and the attachments of one workplace on one
+device.
+
+`with vault.transaction() as connection` is the one door. What it keeps:
+- An acknowledged save is never lost: when the block has ended without an error, the commit is on the disk.
+- Damage is never silent: a file that was not closed well is checked before it is used, and `opened_hot` asks
+  the caller to walk the chain and to fold again, then to call `recovered()`.
+- Transactions never overlap, whatever lane they come from, and are never nested: both would mix two acts.
+- Not on a thread that must not wait (the window's): `forbid_thread` says which, a call from it is a bug.
+- `lock()` closes the file and forgets the keys. Python cannot blank memory: who needs that ends the process
+  (design 5).
+
+A vault is made beside its place and renamed into it: after a crash there is a whole vault or none.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from app.errors import VaultProblem
+from app.vault import attachments, cipherfile, disk, slots
+from app.vault.attachments import StoredAttachment
+from app.vault.cipherfile import CipherFile
+from app.vault.slotfile import KdfParameters, Person
+from app.vault.slots import FLOOR, PersonKeys, Random, Unlocked
+
+DATABASE = "vault.db"
+ATTACHMENTS = "attachments"
+_UNFINISHED = ".unfinished"
+
+ForbidThread = Callable[[], bool]
+
+
+class Vault:
+    """An unlocked vault, made by `create` or `unlock`; after `lock()` all is VaultProblem("vault-locked")."""
+
+    def __init__(
+        self, folder: Path, unlocked: Unlocked, file: CipherFile, forbid_thread: ForbidThread | None
+    ) -> None:
+        self.folder = folder
+        self._unlocked: Unlocked | None = unlocked
+        self._file: CipherFile | None = file
+        self._forbid_thread = forbid_thread
+        self._signing_dropped = False
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        *,
+        staff: bytes,
+        label: str,
+        password: str,
+        recovery_public: bytes,
+        random: Random,
+        prepare: Callable[[Connection], None],
+        kdf: KdfParameters = FLOOR,
+        forbid_thread: ForbidThread | None = None,
+    ) -> Vault:
+        """Makes a vault at `folder` (absent or empty) for its first person and unlocks it.
+
+        `label` is the name in the list before unlocking; `prepare` makes the tables, in the first
+        transaction.
+
+        Raises VaultProblem("vault-exists" | "disk-full" | "folder-read-only" | "disk-error"), InputProblem of
+        the password.
+        """
+        _refuse_thread(forbid_thread)
+        unfinished = folder.with_name(folder.name + _UNFINISHED)
+        with disk.disk_errors():
+            if folder.is_dir():
+                if any(folder.iterdir()):
+                    raise VaultProblem("vault-exists")
+                folder.rmdir()
+            elif folder.exists():
+                raise VaultProblem("vault-exists")
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            if unfinished.exists():
+                shutil.rmtree(unfinished)  # of a crash: nobody has ever unlocked it
+            unfinished.mkdir(mode=0o700)
+            (unfinished / ATTACHMENTS).mkdir(mode=0o700)
+        try:
+            unlocked = slots.create(
+                unfinished,
+                staff=staff,
+                label=label,
+                password=password,
+                recovery_public=recovery_public,
+                random=random,
+                kdf=kdf,
+            )
+            file = cipherfile.create(unfinished / DATABASE, unlocked.database_key)
+            try:
+                with file.writing() as connection:
+                    prepare(connection)
+            finally:
+                file.close()
+            with disk.disk_errors():
+                disk.sync_folder(unfinished)
+                unfinished.rename(folder)
+                disk.sync_folder(folder.parent)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        return cls(
+            folder,
+            unlocked,
+            cipherfile.open_existing(folder / DATABASE, unlocked.database_key),
+            forbid_thread,
+        )
+
+    @classmethod
+    def unlock(
+        cls, folder: Path, staff: bytes, password: str, *, forbid_thread: ForbidThread | None = None
+    ) -> Vault:
+        """Opens the vault at `folder`. The slots decide the password, so damage is never told as a wrong one.
+
+        Raises VaultProblem as `slots.unlock` and `cipherfile.open_existing`; no data are changed then.
+        """
+        _refuse_thread(forbid_thread)
+        unlocked = slots.unlock(folder, staff, password)
+        file = cipherfile.open_existing(folder / DATABASE, unlocked.database_key)
+        try:
+            if file.opened_hot:
+                file.check()
+            disk.clear_partial(folder / ATTACHMENTS)
+        except BaseException:
+            file.close()
+            raise
+        return cls(folder, unlocked, file, forbid_thread)
+
+    @staticmethod
+    def people(folder: Path) -> list[Person]:
+        """Who can unlock the vault at `folder`; needs no password."""
+        return slots.people(folder)
+
+    # --- the door ---
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction for reading and writing: durable when the block ends, none of it when it raises.
+
+        VaultProblem: "disk-full", "disk-error", "folder-read-only", "vault-damaged", "vault-locked".
+        RuntimeError when it is nested or asked for on a forbidden thread.
+        """
+        with self._door().writing() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self, *, interruptible: bool = False) -> Iterator[Connection]:
+        """One consistent view, no writing. Errors as `transaction`; "interrupted" where allowed."""
+        with self._door().reading(interruptible=interruptible) as connection:
+            yield connection
+
+    def interrupt(self) -> None:
+        """Ends the interruptible reading that runs now, if any; may be called from any thread."""
+        file = self._file
+        if file is not None:
+            file.interrupt()
+
+    def recovered(self) -> None:
+        """The chain was walked and the tables folded again after a hot open."""
+        self._door().recovered()
+
+    def _door(self) -> CipherFile:
+        _refuse_thread(self._forbid_thread)
+        file = self._file
+        if file is None:
+            raise VaultProblem("vault-locked")
+        return file
+
+    # --- what was opened ---
+
+    @property
+    def vault_id(self) -> bytes:
+        """16 bytes, the same for all persons of the vault."""
+        return self._open().vault_id
+
+    @property
+    def staff(self) -> bytes:
+        """Who unlocked it."""
+        return self._open().person.staff
+
+    @property
+    def opened_hot(self) -> bool:
+        """The last program that had it open was cut off inside a transaction: walk and fold before use."""
+        return self._file is not None and self._file.opened_hot
+
+    @property
+    def repaired(self) -> bool:
+        """One of the two copies of the slot file was not good and was replaced at unlocking."""
+        return self._open().repaired
+
+    @property
+    def signing_seed(self) -> bytes:
+        """Ed25519 seed of the person's chain, 32 bytes; VaultProblem("signing-key-dropped") when it was."""
+        unlocked = self._open()
+        if self._signing_dropped:
+            raise VaultProblem("signing-key-dropped")
+        return unlocked.person.signing_seed
+
+    @property
+    def device_seed(self) -> bytes:
+        """Ed25519 seed, 32 bytes, with which this device speaks to the county. It signs no entries."""
+        return self._open().device_seed
+
+    def drop_signing_key(self) -> None:
+        """Behind the curtain: work that signs nothing goes on, nobody can sign."""
+        unlocked = self._open()
+        self._signing_dropped = True
+        self._unlocked = replace(unlocked, person=replace(unlocked.person, box_private=b"", signing_seed=b""))
+
+    def _open(self) -> Unlocked:
+        if self._unlocked is None:
+            raise VaultProblem("vault-locked")
+        return self._unlocked
+
+    # --- people ---
+
+    def add_person(
+        self, *, staff: bytes, label: str, password: str, random: Random, kdf: KdfParameters = FLOOR
+    ) -> PersonKeys:
+        """A slot for a colleague, who types the password; the keys of their chain in this vault."""
+        _refuse_thread(self._forbid_thread)
+        return slots.add_person(
+            self.folder,
+            self._open(),
+            staff=staff,
+            label=label,
+            password=password,
+            random=random,
+            kdf=kdf,
+        )
+
+    def keys_of(self, staff: bytes, password: str) -> PersonKeys:
+        """Private keys of a colleague who signs as the second person; raises as `slots.unlock`."""
+        _refuse_thread(self._forbid_thread)
+        return slots.open_keyring(self.folder, staff, password)
+
+    # --- attachments ---
+
+    def store_attachment(self, plain: bytes, *, random: Random) -> StoredAttachment:
+        """Encrypts `plain` into a file; the caller records name and key. See `attachments.store`."""
+        return attachments.store(self._attachments(), plain, random=random)
+
+    def accept_attachment(self, sealed: bytes, *, upload_digest: bytes, random: Random) -> str:
+        """Keeps encrypted bytes from the county; see `attachments.accept`."""
+        return attachments.accept(self._attachments(), sealed, upload_digest=upload_digest, random=random)
+
+    def load_attachment(self, name: str, *, key: bytes, digest: bytes) -> bytes:
+        """The plain bytes; see `attachments.load`."""
+        return attachments.load(self._attachments(), name, key=key, digest=digest)
+
+    def sealed_attachment(self, name: str) -> bytes:
+        """The encrypted bytes that travel; see `attachments.read_sealed`."""
+        return attachments.read_sealed(self._attachments(), name)
+
+    def discard_attachment(self, name: str) -> None:
+        """Removes a file that nothing refers to."""
+        attachments.discard(self._attachments(), name)
+
+    def _attachments(self) -> Path:
+        self._open()
+        return self.folder / ATTACHMENTS
+
+    # --- the end ---
+
+    def lock(self) -> None:
+        """Waits for the running transaction, closes the file, forgets the keys. Twice does nothing."""
+        file, self._file, self._unlocked = self._file, None, None
+        if file is not None:
+            file.close()
+
+
+def _refuse_thread(forbid_thread: ForbidThread | None) -> None:
+    if forbid_thread is not None and forbid_thread():
+        raise RuntimeError("a vault is not used on this thread")

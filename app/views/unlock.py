@@ -1,0 +1,142 @@
+"""解锁: who is it, and the password. A pure card: it asks by signals and is told the answer.
+
+The password leaves the field when it is handed over. A wrong one costs waiting, never the data; while one
+has to wait the button counts down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QShowEvent
+
+from app.errors import HudangError
+from app.messages import sentence
+from app.text import tr
+from app.views import theme
+from app.views.parts.editors import ChoiceEditor
+from app.views.parts.form import FieldBox
+from app.views.parts.password import PasswordLine
+from app.views.parts.threshold import Threshold
+from app.views.parts.words import Elided, button, row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Colleague:
+    """One slot of the vault: its key and the name people know."""
+
+    key: str
+    name: str
+
+
+class UnlockCard(Threshold):
+    """`unlock_wanted(key, password)`; then `wait`, and `say_wrong` or nothing more."""
+
+    unlock_wanted = Signal(str, str)
+    forgotten = Signal()
+    other_workplace = Signal()
+    first_use = Signal()
+
+    def __init__(
+        self, workplace: str, colleagues: Sequence[Colleague], *, last: str | None = None, demo: bool = False
+    ) -> None:
+        super().__init__(demo=demo)
+        self.workplace = Elided(workplace, "title")
+        self.person = ChoiceEditor([(one.key, one.name) for one in colleagues], name=tr("姓名"))
+        chosen = last if last in {one.key for one in colleagues} else None
+        if chosen is None and len(colleagues) == 1:
+            chosen = colleagues[0].key
+        self.person.show_value(chosen)
+        self.person_box = FieldBox(tr("姓名"), self.person)
+        self.password = PasswordLine(tr("密码"))
+        self.password.caps.connect(self._on_caps)
+        self.password_box = FieldBox(tr("密码"), self.password)
+        self.unlock = button(tr("解锁"), "accent")
+        self.unlock.setMinimumHeight(36)
+        self.unlock.clicked.connect(self.submit)
+        self.content.addWidget(self.workplace)
+        self.content.addWidget(self.person_box)
+        self.content.addWidget(self.password_box)
+        self.content.addWidget(self.unlock)
+        quiet = row(gap=theme.NEAR)
+        for text, signal in (
+            (tr("忘记密码"), self.forgotten),
+            (tr("换一个工作处"), self.other_workplace),
+            (tr("首次使用"), self.first_use),
+        ):
+            choice = button(text, "quiet")
+            choice.clicked.connect(signal)
+            quiet.addWidget(choice, 1)
+        self.content.addLayout(quiet)
+        self._left = 0
+        self._second = QTimer(self)
+        self._second.setInterval(1000)
+        self._second.timeout.connect(self._count_down)
+
+    def submit(self) -> None:
+        """Ask to unlock with what stands here."""
+        if not self.unlock.isEnabled():
+            return
+        try:
+            key = self.person.key()
+        except HudangError as error:
+            self.person_box.show_error(sentence(error))
+            return
+        if key is None:
+            self.person_box.show_error(tr("请选择您的姓名。"))
+            self.person.setFocus()
+            return
+        if not self.password.text():
+            self.password_box.show_error(tr("请输入密码。"))
+            self.password.setFocus()
+            return
+        self.person_box.show_error("")
+        self.password_box.show_error("")
+        self.wait(True)
+        self.unlock_wanted.emit(str(key), self.password.take())
+
+    def wait(self, waiting: bool) -> None:
+        """While the key is worked out nothing else can be pressed."""
+        self.unlock.setEnabled(not waiting and self._left == 0)
+        self.unlock.setText(tr("正在解锁") if waiting else tr("解锁"))
+        self.password.setEnabled(not waiting)
+        self.person.setEnabled(not waiting)
+
+    def say_wrong(self, error: HudangError) -> None:
+        """Say why it stayed locked; a fact `seconds` of the error has to be waited for."""
+        seconds = error.facts.get("seconds")
+        self._left = seconds if isinstance(seconds, int) else 0
+        self.wait(False)
+        self.password_box.show_error(sentence(error))
+        self.password.setFocus()
+        if self._left:
+            self._second.start()
+            self._draw_wait()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        (self.password if self.person.value() is not None else self.person).setFocus()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.submit()
+            return
+        super().keyPressEvent(event)
+
+    def _on_caps(self, on: bool) -> None:
+        self.password_box.show_error(tr("大写锁定开着。") if on else "")
+
+    def _count_down(self) -> None:
+        self._left = max(0, self._left - 1)
+        self._draw_wait()
+
+    def _draw_wait(self) -> None:
+        if self._left:
+            self.unlock.setEnabled(False)
+            self.unlock.setText(tr("请等 {seconds} 秒", seconds=self._left))
+            return
+        self._second.stop()
+        self.unlock.setEnabled(True)
+        self.unlock.setText(tr("解锁"))
