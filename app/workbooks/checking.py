@@ -2,20 +2,21 @@
 
 Rules kept here, in the order they are asked:
 
-1. A row is one person. It is refused for any cell that cannot be taken, for a required cell that is empty, without a
-   household number, without both certificate and person number, and for every blocking rule of `app.models.rules`.
-   Refused rows say nothing about their household.
-2. A row that says the same as an earlier one is refused as its repetition; the earlier one is told and goes in.
-3. One certificate or person number in two different rows: both are told. When the rules already refused one of the two
-   because the number contradicts its own row, the other goes in; else both are refused, because the sheet does not say
-   whose the number is, and the order of the rows must not decide it.
-4. A household is all rows with its number, wherever they stand. It goes in only with exactly one head (refused rows
-   count), a head whose row is good, and one village. Its own values are what its good rows say; an empty cell says
-   nothing. Where they differ all of them are told and the value is left out; a required value that is left out or that
-   no row says keeps the household out.
-5. A count of members that is not the number of the household's rows is told and left out; the household goes in.
+1. A row is one person. It is refused for any cell that cannot be taken, for a required cell that is empty,
+without a household number, without both certificate and person number, and for every blocking rule of
+`app.models.rules`. Refused rows say nothing about their household. 2. A row that says the same as an earlier
+one is refused as its repetition; the earlier one is told and goes in. 3. One certificate or person number in
+two different rows: both are told. When the rules already refused one of the two because the number
+contradicts its own row, the other goes in; else both are refused, because the sheet does not say whose the
+number is, and the order of the rows must not decide it. 4. A household is all rows with its number, wherever
+they stand. It goes in only with exactly one head (refused rows count), a head whose row is good, and one
+village. Its own values are what its good rows say; an empty cell says nothing. Where they differ all of them
+are told and the value is left out; a required value that is left out or that no row says keeps the household
+out. 5. A count of members that is not the number of the household's rows is told and left out; the household
+goes in.
 
-Everything here is decided by what the rows say, never by their order, so that sorting the sheet changes no outcome.
+Everything here is decided by what the rows say, never by their order, so that sorting the sheet changes no
+outcome.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pathlib import Path
 from app.errors import Fact, InputProblem
 from app.models.fields import Field, RecordKind, Value
 from app.models.records.households import HOUSEHOLD, MEMBER
-from app.models.rules import identity, quality
+from app.models.rules import quality
 from app.progress import Progress, Steps
 from app.workbooks import mapping, reading
 from app.workbooks.register import (
@@ -47,8 +48,8 @@ GROUPING = "household.household_no"
 VILLAGE = "area.village"
 PERSON_KEYS = ("member.cert_no", "member.person_no")
 
-_CLERK = "certificate or person number"
-_NUMBER_RULES = ("gender-against-number", "birth-against-number")
+# A row that breaks one of these says that its number belongs to somebody else.
+_CONTRADICTIONS = {"gender-against-number", "birth-against-number"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,11 +78,11 @@ def read_register(
     on_progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Register:
-    """The register in the workbook at `path`, as it is on the day `today` ("YYYY-MM-DD"); `demo` is what the county's
-    genesis says. `on_progress` gets (rows done, rows of all, 0 while unknown) at most 50 ms apart.
+    """The register in the workbook at `path`, as it is on the day `today` ("YYYY-MM-DD"); `demo` is what the
+    county's genesis says. `on_progress` gets (rows done, rows of all, 0 while unknown) at most 50 ms apart.
 
-    InputProblem when the file is no readable workbook, has no register in it, or when `cancelled` says so; what is
-    wrong inside a register is in its faults.
+    InputProblem when the file is no readable workbook, has no register in it, or when `cancelled` says so;
+    what is wrong inside a register is in its faults.
     """
     steps = reading_steps(path, demo, today)
     try:
@@ -144,8 +145,8 @@ def reading_steps(
 
 
 def _find_header(sheets: tuple[reading.Sheet, ...], known: dict[str, str]) -> tuple[int, int]:
-    """Sheet and row, from 0, of the header: the row with most known headings, in the only visible sheet that groups
-    households."""
+    """Sheet and row, from 0, of the header: the row with most known headings, in the only visible sheet that
+    groups households."""
     best: list[tuple[int, int, int]] = []
     whole: list[tuple[int, int]] = []
     for number, sheet in enumerate(sheets):
@@ -169,7 +170,11 @@ def _refuse_missing(columns: list[Column], kinds: tuple[RecordKind, ...]) -> Non
     there = {column.meaning for column in columns}
     needed = {GROUPING: "户编号", VILLAGE: "行政村"}
     for kind in kinds:
-        needed |= {f"{kind.name}.{item.name}": item.columns[0] for item in kind.fields if item.required and item.columns}
+        needed |= {
+            f"{kind.name}.{item.name}": item.columns[0]
+            for item in kind.fields
+            if item.required and item.columns
+        }
     missing = [heading for meaning, heading in needed.items() if meaning not in there]
     if not there & set(PERSON_KEYS):
         missing.append("证件号码")
@@ -182,7 +187,8 @@ def _hidden(sheets: tuple[reading.Sheet, ...], known: dict[str, str]) -> list[Fa
     return [
         Fault(row=0, column="", code="sheet-hidden", severity=Severity.NOTICE, facts=(("sheet", sheet.name),))
         for sheet in sheets
-        if not sheet.visible and any(known.get(mapping.heading_key(cell)) == GROUPING for row in sheet.top for cell in row)
+        if not sheet.visible
+        and any(known.get(mapping.heading_key(cell)) == GROUPING for row in sheet.top for cell in row)
     ]
 
 
@@ -233,11 +239,18 @@ class _Sheet:
             self._refuse(row, GROUPING, "cell-missing")
         if not row.area.get("village"):
             self._refuse(row, VILLAGE, "cell-missing")
-        if row.member.get("cert_no") is None and row.member.get("person_no") is None and not bad & {"cert_no", "person_no"}:
+        if (
+            row.member.get("cert_no") is None
+            and row.member.get("person_no") is None
+            and not bad & {"cert_no", "person_no"}
+        ):
             self._refuse(row, self._present(*PERSON_KEYS), "person-without-key")
         findings = [
             *((f, "member") for f in quality.member_findings(row.member, demo=self._demo, today=self._today)),
-            *((f, "household") for f in quality.household_findings(row.household, demo=self._demo, today=self._today)),
+            *(
+                (f, "household")
+                for f in quality.household_findings(row.household, demo=self._demo, today=self._today)
+            ),
         ]
         for finding, kind in findings:
             self._tell(row, f"{kind}.{finding.field}", finding)
@@ -269,7 +282,9 @@ class _Sheet:
 
     # - faults -
 
-    def _add(self, row: _Row, meaning: str, code: str, severity: Severity, facts: tuple[tuple[str, Fact], ...]) -> None:
+    def _add(
+        self, row: _Row, meaning: str, code: str, severity: Severity, facts: tuple[tuple[str, Fact], ...]
+    ) -> None:
         column = self._columns.get(meaning)
         heading = column.heading if column else ""
         self._faults.append(Fault(row=row.number, column=heading, code=code, severity=severity, facts=facts))
@@ -294,7 +309,9 @@ class _Sheet:
     def sorted_faults(self) -> tuple[Fault, ...]:
         """All faults in the order of the sheet: by row, then by column."""
         place = {column.heading: column.number for column in self._columns.values()}
-        return tuple(sorted(self._faults, key=lambda fault: (fault.row, place.get(fault.column, -1), fault.code)))
+        return tuple(
+            sorted(self._faults, key=lambda fault: (fault.row, place.get(fault.column, -1), fault.code))
+        )
 
     # - rows among each other -
 
@@ -305,32 +322,33 @@ class _Sheet:
         for name in ("cert_no", "person_no"):
             self._twice(name)
             yield Progress(done=0, of=0)
-        groups: dict[Value, list[_Row]] = defaultdict(list)
-        for row in self.rows:
-            if row.household.get("household_no") is not None:
-                groups[row.household["household_no"]].append(row)
-        households = []
-        for done, group in enumerate(groups.values()):
+        households, done = [], 0
+        for group in self._groups():
             household = self._household(group)
             if household:
                 households.append(household)
-            if done % 100 == 0:
-                yield Progress(done=done, of=len(groups))
+            if (done + len(group)) // 250 > done // 250:
+                yield Progress(done=done, of=len(self.rows))
+            done += len(group)
         for row in self.rows:
             if not row.good:
                 row.state = State.REFUSED
         return households
 
+    def _groups(self) -> Iterable[list[_Row]]:
+        """The rows of each household, in the order in which the households begin."""
+        groups: dict[Value, list[_Row]] = defaultdict(list)
+        for row in self.rows:
+            if row.household.get("household_no") is not None:
+                groups[row.household["household_no"]].append(row)
+        return groups.values()
+
     def _repetitions(self) -> None:
         """Rule 2."""
         first: dict[tuple[object, ...], _Row] = {}
         for row in self.rows:
-            says = (
-                tuple(sorted(row.member.items())),
-                tuple(sorted(row.household.items())),
-                tuple(sorted(row.area.items())),
-                *(repr(cell) for cell in row.cells if not row.good),
-            )
+            said = (tuple(row.member.items()), tuple(row.household.items()), tuple(row.area.items()))
+            says = (*said, () if row.good else row.cells)
             earlier = first.setdefault(says, row)
             if earlier is not row:
                 row.repeated = True
@@ -348,10 +366,91 @@ class _Sheet:
         for rows in owners.values():
             if len(rows) < 2:
                 continue
-            claims = [row for row in rows if not row.codes & self._contradictions]
+            claims = [row for row in rows if not row.codes & _CONTRADICTIONS]
             for row in rows:
                 other = next(one.number for one in rows if one is not row)
                 sole = len(claims) == 1 and row is claims[0]
                 (self._note if sole else self._refuse)(
-                    row, f"member.{name}", "number-twice-kept" if sole else "number-twice", (("other", other),)
+                    row,
+                    f"member.{name}",
+                    "number-twice-kept" if sole else "number-twice",
+                    (("other", other),),
                 )
+
+    # - one household -
+
+    def _household(self, group: list[_Row]) -> HouseholdRows | None:
+        """Rules 4 and 5: the household of the rows `group`, None when it stays out."""
+        rows = [row for row in group if not row.repeated]
+        for finding in quality.head_findings([row.member.get("relation") for row in rows]):
+            self._tell(rows[finding.member or 0], f"member.{finding.field}", finding)
+        self._one_place(rows)
+        good = [row for row in rows if row.good]
+        heads = [row for row in good if row.member["relation"] == quality.HEAD]
+        values = self._common(good, heads[0]) if heads else None
+        if values is None:
+            self.held += 1
+            for row in rows:
+                row.state = State.HELD
+            return None
+        count = quality.count_finding(values, len(rows))
+        if count:
+            del values[count.field]
+            for row in good:
+                if count.field in row.household:
+                    self._omit(row, f"household.{count.field}", count.code, count.facts)
+        for finding in quality.family_findings([row.member for row in good]):
+            self._tell(good[finding.member or 0], f"member.{finding.field}", finding)
+        members = tuple(MemberRow(row=row.number, values=row.member) for row in good)
+        area = {level: text for row in good for level, text in row.area.items() if text}
+        return HouseholdRows(
+            rows=tuple(row.number for row in group),
+            province=area.get("province", ""),
+            prefecture=area.get("prefecture", ""),
+            county=area.get("county", ""),
+            township=area.get("township", ""),
+            village=area["village"],
+            values=values,
+            members=members,
+            head=members[good.index(heads[0])],
+        )
+
+    def _one_place(self, rows: list[_Row]) -> None:
+        """Refuse all rows of a household that stands in two villages."""
+        for meaning in mapping.AREA_COLUMNS:
+            level = meaning.partition(".")[2]
+            if len({row.area[level] for row in rows if row.area.get(level)}) > 1:
+                for row in rows:
+                    self._refuse(row, meaning, "household-two-places")
+
+    def _common(self, good: list[_Row], head: _Row) -> dict[str, Value] | None:
+        """What the good rows say of the household, None when a required value is missing or differs."""
+        values: dict[str, Value] = {}
+        whole = True
+        for item in self._kinds["household"].fields:
+            said = {row.household[item.name] for row in good if item.name in row.household}
+            meaning = f"household.{item.name}"
+            if len(said) == 1:
+                values[item.name] = said.pop()
+            elif said:
+                facts: tuple[tuple[str, Fact], ...] = (("count", len(said)),)
+                whole &= not item.required
+                for row in good:
+                    if item.name in row.household:
+                        (self._refuse if item.required else self._omit)(row, meaning, "cells-differ", facts)
+            elif item in self._household_needed:
+                whole = False
+                self._refuse(head, meaning, "cell-missing")
+        return values if whole else None
+
+    # - what is to be corrected -
+
+    def corrections(self) -> Iterator[SheetRow]:
+        """All rows of each household of which something stays out, in the order of the sheet."""
+        wanted = {id(row) for row in self.rows if row.state is not State.TAKEN}
+        for group in self._groups():
+            if any(id(row) in wanted for row in group):
+                wanted |= {id(row) for row in group}
+        for row in self.rows:
+            if id(row) in wanted:
+                yield SheetRow(row=row.number, cells=row.cells, state=row.state)

@@ -1,10 +1,10 @@
 """From headings to fields and from cells to values, by the declarations alone.
 
-A heading means the field that declares it among its `columns`; width, spaces and brackets of either width make no
-difference. Everything else is exact: a label that is not in the code list, a fraction of a fen, a date that could be
-two dates is refused and never guessed. What loses nothing is done and told: width of digits, invisible characters,
-spaces inside names, short numbers typed as numbers into a text column. Excel keeps 15 digits of a number, so a longer
-one has lost digits and is refused.
+A heading means the field that declares it among its `columns`; width, spaces and brackets of either width
+make no difference. Everything else is exact: a label that is not in the code list, a fraction of a fen, a
+date that could be two dates is refused and never guessed. What loses nothing is done and told: width of
+digits, invisible characters, spaces inside names, short numbers typed as numbers into a text column. Excel
+keeps 15 digits of a number, so a longer one has lost digits and is refused.
 """
 
 from __future__ import annotations
@@ -44,30 +44,38 @@ def heading_key(heading: object) -> str:
     if not isinstance(heading, str):
         return ""
     narrow = unicodedata.normalize("NFKC", heading)
-    return "".join(c for c in narrow if not c.isspace() and unicodedata.category(c) not in ("Cf", "Cc") and c != "*")
+    return "".join(
+        c for c in narrow if not c.isspace() and unicodedata.category(c) not in ("Cf", "Cc") and c != "*"
+    )
 
 
 def known_headings(kinds: Iterable[RecordKind]) -> dict[str, str]:
-    """Heading key -> "kind.field" or "area.level", in the declared order. ValueError when two fields claim one
-    heading."""
+    """Heading key -> "kind.field" or "area.level", in the declared order. ValueError when two fields claim
+    one heading."""
     known: dict[str, str] = {}
     claims = [*AREA_COLUMNS.items()]
     for kind in kinds:
         for field in kind.fields:
             if field.columns and field.type not in _READERS:
-                raise ValueError(f"{kind.name}.{field.name}: no spreadsheet column can hold a {field.type.value}")
+                raise ValueError(
+                    f"{kind.name}.{field.name}: no spreadsheet column can hold a {field.type.value}"
+                )
             claims.append((f"{kind.name}.{field.name}", field.columns))
     for meaning, columns in claims:
         for heading in columns:
             if known.setdefault(heading_key(heading), meaning) != meaning:
-                raise ValueError(f"heading {heading} is declared for {meaning} and {known[heading_key(heading)]}")
+                raise ValueError(
+                    f"heading {heading} is declared for {meaning} and {known[heading_key(heading)]}"
+                )
     return known
 
 
-def match_columns(headings: tuple[Cell, ...], known: dict[str, str], row: int) -> tuple[list[Column], list[Fault]]:
-    """The columns of a header in `row`, and what is noticed about them. InputProblem when one heading stands twice:
-    nobody can say which of the two columns counts. Of two different headings for one field the one declared first
-    counts, the other is named."""
+def match_columns(
+    headings: tuple[Cell, ...], known: dict[str, str], row: int
+) -> tuple[list[Column], list[Fault]]:
+    """The columns of a header in `row`, and what is noticed about them. InputProblem when one heading stands
+    twice: nobody can say which of the two columns counts. Of two different headings for one field the one
+    declared first counts, the other is named."""
     own = {heading_key(heading) for heading in OWN_COLUMNS}
     order = list(known)
     keys = [heading_key(heading) for heading in headings]
@@ -242,7 +250,9 @@ def _decimal(cell: Cell) -> tuple[Decimal, tuple[str, ...]]:
 
 
 _MONTH = re.compile(r"([0-9]{4})(?:年|[-/.])([0-9]{1,2})月?|([0-9]{4})([0-9]{2})")
-_DATE = re.compile(r"([0-9]{4})(?:年|[-/.])([0-9]{1,2})(?:月|[-/.])([0-9]{1,2})日?|([0-9]{4})([0-9]{2})([0-9]{2})")
+_DATE = re.compile(
+    r"([0-9]{4})(?:年|[-/.])([0-9]{1,2})(?:月|[-/.])([0-9]{1,2})日?|([0-9]{4})([0-9]{2})([0-9]{2})"
+)
 _FIRST_SERIAL, _LAST_SERIAL = 61, 73_050  # 1900-03-01, after Excel's leap day that never was, to 2099-12-31
 
 

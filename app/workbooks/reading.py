@@ -84,14 +84,14 @@ def take_file(path: Path) -> tuple[bytes, bytes]:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise InputProblem("workbook-not-a-file")
+            raise InputProblem("not-a-file")
         if status.st_size > MAX_FILE:
             raise InputProblem("workbook-too-large", limit=MAX_FILE // 1_000_000)
         content = path.read_bytes()
     except FileNotFoundError:
-        raise InputProblem("workbook-not-found") from None
+        raise InputProblem("file-missing") from None
     except OSError:
-        raise InputProblem("workbook-locked") from None
+        raise InputProblem("file-unreadable") from None
     if not content:
         raise InputProblem("workbook-empty")
     refuse_other_kinds(content)
