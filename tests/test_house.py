@@ -35,7 +35,7 @@ HOMES = {
     ),
     "sqlcipher3": ("app/vault/", "app/selfcheck.py"),
     "requests": ("app/sync/transport.py",),
-    "threading": ("app/views/background.py", "county/"),
+    "threading": ("app/views/background.py", "app/vault/cipherfile.py", "county/"),  # of the vault only a lock
     "concurrent": ("app/views/background.py", "county/"),
     "multiprocessing": (),
     "fastapi": ("county/",),
