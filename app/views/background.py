@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
 import shiboken6
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
@@ -35,7 +35,7 @@ from app.progress import Progress
 
 Result = TypeVar("Result")
 Ticket = int
-Told = Callable[[Exception], None]
+Told = Callable[[Exception], object]
 
 REPORT_EVERY = 0.05  # seconds between two reports of progress to a page
 COLLECT_EVERY = 1000  # milliseconds between two looks at the garbage
@@ -57,9 +57,9 @@ class Touching(Protocol):
 class _Waiting:
     """What the UI thread keeps while work is under way."""
 
-    then: Callable[[Any], None] | None
+    then: Callable[[Any], object] | None
     otherwise: Told | None
-    progress: Callable[[Progress], None] | None
+    progress: Callable[[Progress], object] | None
     owner: QObject
 
 
@@ -90,14 +90,36 @@ class Lane(QObject):
         """Whether anything is waiting or running."""
         return bool(self._waiting)
 
+    @overload
     def run(
         self,
-        work: Callable[[], Generator[Progress, None, Result]] | Callable[[], Result],
-        then: Callable[[Result], None] | None = None,
+        work: Callable[[], Generator[Progress, None, Result]],
+        then: Callable[[Result], object] | None = None,
         otherwise: Told | None = None,
         *,
         owner: QObject,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Ticket: ...
+
+    @overload
+    def run(
+        self,
+        work: Callable[[], Result],
+        then: Callable[[Result], object] | None = None,
+        otherwise: Told | None = None,
+        *,
+        owner: QObject,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Ticket: ...
+
+    def run(
+        self,
+        work: Callable[[], Any],
+        then: Callable[[Any], object] | None = None,
+        otherwise: Told | None = None,
+        *,
+        owner: QObject,
+        progress: Callable[[Progress], object] | None = None,
     ) -> Ticket:
         """Do `work` on this lane, then call `then(result)` or `otherwise(error)` on the UI thread if
         `owner` is still alive. Without `otherwise` an error is told by `failed`. Work that is cancelled
@@ -349,6 +371,8 @@ def _reached(thing: object, depth: int) -> Iterator[object]:
         inner = [thing.func, *thing.args, *thing.keywords.values()]
     elif inspect.ismethod(thing):
         inner = [thing.__self__, thing.__func__]
+    elif inspect.isbuiltin(thing):
+        inner = [thing.__self__]
     elif inspect.isfunction(thing):
         cells = [cell for cell in thing.__closure__ or () if not _is_empty(cell)]
         inner = [cell.cell_contents for cell in cells]

@@ -60,7 +60,8 @@ class MainWindow(QMainWindow):
     def __init__(self, places: Sequence[Place], background: Background, *, demo: bool = False) -> None:
         super().__init__()
         self.setWindowTitle(tr("户档"))
-        self.setMinimumSize(1024, 640)
+        # A 1366×768 screen at 150 % leaves 911×512.
+        self.setMinimumSize(880, 480)
         self.resize(1366, 768)
         self.places = {place.key: place for place in places}
         self._start = places[0].key
@@ -132,6 +133,8 @@ class MainWindow(QMainWindow):
             chosen.setChecked(True)
         place.page.notice.hide()
         place.page.arrive(destination)
+        # The keyboard goes where the eye goes: to the page, not to the rail.
+        (place.page.begins_at or place.page).setFocus(Qt.FocusReason.OtherFocusReason)
 
     # --- what the window says ---
 
@@ -150,7 +153,7 @@ class MainWindow(QMainWindow):
 
     def show_synced(self, text: str) -> None:
         """Say when the county was last reached, in words; empty for never."""
-        self.synced.setText(tr("⟳ {time}", time=text) if text else tr("⟳ 未联网"))
+        self.synced.setText(text or tr("未联网"))
 
     def say(self, text: str) -> None:
         """Put a sentence into the quiet line."""
@@ -207,10 +210,11 @@ class MainWindow(QMainWindow):
         self.place.setObjectName("place")
         self.demo = label(tr("演示数据"))
         self.demo.setObjectName("demo")
+        self.demo.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.demo.setVisible(demo)
         self.pending = button("", "top", tip=tr("打开上报"))
         self.pending.clicked.connect(lambda: self.go(Destination(key="upload")))
-        self.synced = button("", "top", tip=tr("立即上报"))
+        self.synced = button("", "top", tip=tr("立即上报"), icon="refresh")
         self.synced.clicked.connect(self.upload_wanted)
         self.lock = button(tr("锁定"), "top", tip=tr("锁定（Ctrl+L）"), icon="lock")
         self.lock.clicked.connect(self.lock_wanted)
@@ -242,8 +246,8 @@ class MainWindow(QMainWindow):
         keys = [
             ("F1", self.help),
             ("F2", lambda: self.go(Destination(key="scan")) if "scan" in self.places else None),
-            ("Ctrl+F", lambda: self._on_page(Page.start_search)),
-            ("Ctrl+S", lambda: self._on_page(Page.save)),
+            ("Ctrl+F", self.start_search),
+            ("Ctrl+S", self.save),
             ("Ctrl+L", self.lock_wanted.emit),
             ("Esc", self.back),
             ("Alt+Left", self.back),
@@ -254,8 +258,13 @@ class MainWindow(QMainWindow):
         for sequence, action in keys:
             QShortcut(QKeySequence(sequence), self).activated.connect(action)
 
-    def _on_page(self, act: Callable[[Page], None]) -> None:
-        act(self.page)
+    def start_search(self) -> None:
+        """Ctrl+F: whatever the page finds things with."""
+        self.page.start_search()
+
+    def save(self) -> None:
+        """Ctrl+S: whatever the page saves."""
+        self.page.save()
 
     def help(self) -> None:
         """F1: the keys."""

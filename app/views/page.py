@@ -26,7 +26,11 @@ class Destination:
 
 
 class Page(QWidget):
-    """A page: its content under a bar for notices. Overrides what it can do; everything does nothing here."""
+    """A page: its content under a bar for notices.
+
+    `accent` is the one accent button, `begins_at` what has the focus on arrival. The rest does nothing
+    until a page overrides it.
+    """
 
     wanted = Signal(object)  # Destination
     told = Signal(str)  # for the status line
@@ -38,6 +42,7 @@ class Page(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.notice = NoticeBar()
         self.accent: QPushButton | None = None
+        self.begins_at: QWidget | None = None
 
     def set_content(self, content: QWidget) -> None:
         """Put the page's content below the notice bar."""

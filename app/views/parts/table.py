@@ -166,7 +166,7 @@ class PagedModel(QAbstractTableModel, Generic[Row]):
     def _look(column: Column[Row], role: int) -> Any:
         if role == Qt.ItemDataRole.FontRole and column.strong:
             font = theme.body_font()
-            font.setWeight(QFont.Weight.DemiBold)
+            font.setWeight(QFont.Weight.Bold)
             return font
         if role == Qt.ItemDataRole.ForegroundRole and column.quiet:
             return QColor(theme.active().second)
@@ -404,7 +404,7 @@ class _Delegate(QStyledItemDelegate):
         assert isinstance(widget, QWidget)
         widget.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, widget)
         if record is not None:
-            draw_chips(painter, option.rect.adjusted(8, 0, -8, 0), column.chips(record))
+            draw_chips(painter, option.rect.adjusted(11, 0, -8, 0), column.chips(record))
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         size = super().sizeHint(option, index)

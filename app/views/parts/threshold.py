@@ -21,7 +21,7 @@ class Threshold(QWidget):
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setWindowTitle(tr("户档"))
-        self.setMinimumSize(1024, 640)
+        self.setMinimumSize(880, 480)
         self.resize(1366, 768)
         self.brand = label(tr("户档"))
         self.brand.setObjectName("brand")

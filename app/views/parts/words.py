@@ -28,19 +28,31 @@ TONES = ("plain", "accent", "info", "warning", "danger")
 
 def label(text: str = "", role: str = "value", *, wrap: bool = False, selectable: bool = False) -> QLabel:
     """A plain text in the look `role`; never markup, so that what a person typed is shown as typed."""
-    result = QLabel(text)
+    result = _Wrapping(text) if wrap else QLabel(text)
     result.setTextFormat(Qt.TextFormat.PlainText)
     result.setProperty("role", role)
-    result.setWordWrap(wrap)
-    if wrap:
-        # A wrapping label may be as narrow as its place; its height follows.
-        result.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        result.setMinimumWidth(1)
     if selectable:
         result.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
     return result
+
+
+class _Wrapping(QLabel):
+    """Lines that may be as narrow as their place; Qt itself would guess a column of single characters."""
+
+    WIDEST = 420
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setWordWrap(True)
+
+    def sizeHint(self) -> QSize:
+        width = min(self.WIDEST, self.fontMetrics().size(0, self.text()).width() + 2)
+        return QSize(width, self.heightForWidth(width))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(min(48, self.sizeHint().width()), self.fontMetrics().height())
 
 
 def restyle(widget: QWidget, name: str, value: object) -> None:
