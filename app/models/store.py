@@ -29,6 +29,7 @@ from app.models.tables import (
     LIVE,
     PAYLOAD,
     STALE,
+    STREAM,
     SUPERSEDED,
     TABLES,
     WITHHELD,
@@ -163,22 +164,24 @@ def refold(tx: Transaction, slice_size: int = 500) -> Iterator[tuple[int, int]]:
     order = select(ENTRY.c.id).order_by(ENTRY.c.position.is_(None), ENTRY.c.position, ENTRY.c.chain, ENTRY.c.seq)
     ids = list(tx.scalars(order))
     for start in range(0, len(ids), slice_size):
-        fold(tx, stored_items(tx, ids[start : start + slice_size]))
+        fold(tx, stored_items(tx, ids[start : start + slice_size], erased=True))
         yield min(start + slice_size, len(ids)), len(ids)
 
 
-def stored_items(tx: Transaction, ids: Sequence[bytes]) -> list[Item]:
-    """The stored entries with these ids as items, in the order given. An entry whose payload was erased is skipped
-    only when it says nothing; otherwise ChainBroken("payload-missing")."""
+def stored_items(tx: Transaction, ids: Sequence[bytes], *, erased: bool = False) -> list[Item]:
+    """The stored entries with these ids as items, in the order given. One without payload is ChainBroken(
+    "payload-missing"), or left out where `erased` allows that its household has left this vault."""
     found: dict[bytes, Item] = {}
     joined = ENTRY.outerjoin(PAYLOAD, PAYLOAD.c.id == ENTRY.c.id)
     for part in _chunks(ids):
         query = select(ENTRY.c.id, ENTRY.c.data, ENTRY.c.position, PAYLOAD.c.data.label("payload")).select_from(joined)
         for row in tx.execute(query.where(ENTRY.c.id.in_(part))):
             if row.payload is None:
+                if erased:
+                    continue
                 raise ChainBroken("payload-missing", position=row.position)
             found[row.id] = Item.of(row.data, row.payload, row.position)
-    return [found[i] for i in ids]
+    return [found[i] for i in ids if i in found]
 
 
 def registers_of(tx: Transaction, kind: RecordKind, object_id: bytes) -> dict[int, Register]:
@@ -377,3 +380,18 @@ def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     values = list(values)
     for start in range(0, len(values), CHUNK):
         yield values[start : start + CHUNK]
+
+
+def erase(tx: Transaction, root: bytes) -> None:
+    """Take a root out of the tables: rows and registers of its objects, and the payloads of its settled entries. The
+    signed bytes stay, so that chains and streams still prove what they say."""
+    for number, table in TABLES.items():
+        objects = list(tx.scalars(select(table.c.id).where(table.c.root == root)))
+        for part in _chunks(objects):
+            tx.execute(delete(FIELD_STATE).where(FIELD_STATE.c.kind == number, FIELD_STATE.c.object.in_(part)))
+            tx.execute(delete(table).where(table.c.id.in_(part)))
+    settled = select(STREAM.c.id).join(ENTRY, ENTRY.c.id == STREAM.c.id)
+    settled = settled.where(STREAM.c.root == root, ENTRY.c.position.is_not(None))
+    tx.execute(delete(PAYLOAD).where(PAYLOAD.c.id.in_(settled)))
+    tx.execute(delete(STREAM).where(STREAM.c.root == root))
+    mark_stale(tx, [root])

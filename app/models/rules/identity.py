@@ -39,6 +39,8 @@ _OTHER_CERTIFICATE = re.compile(r"[0-9A-Z()]{5,22}")
 
 def tidy_number(text: str) -> str:
     """`text` with half-width characters, capital letters, no spaces and no hyphens: what loses nothing."""
+    if text.isascii() and text.isalnum():
+        return text.upper()
     narrow = unicodedata.normalize("NFKC", text)
     return "".join(c for c in narrow if not c.isspace() and c not in "-‐‑–—").upper()
 

@@ -47,6 +47,8 @@ class Finding:
 def tidy_name(text: str) -> str:
     """A person's name without invisible characters and without spaces, but for one between two Latin words.
     Rare characters, variation selectors and the middle dot stay as they are."""
+    if text.isprintable() and " " not in text:
+        return text
     visible = "".join(c if unicodedata.category(c) not in ("Cf", "Cc") else " " * c.isspace() for c in text)
     words = visible.split()
     name = ""
