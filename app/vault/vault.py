@@ -27,8 +27,7 @@ from app.errors import VaultProblem
 from app.vault import attachments, cipherfile, disk, slots
 from app.vault.attachments import StoredAttachment
 from app.vault.cipherfile import CipherFile
-from app.vault.slotfile import KdfParameters, Person
-from app.vault.slots import FLOOR, PersonKeys, Random, Unlocked
+from app.vault.slots import FLOOR, KdfParameters, Person, PersonKeys, Random, Unlocked
 
 DATABASE = "vault.db"
 ATTACHMENTS = "attachments"
