@@ -37,7 +37,7 @@ HOMES = {
     "requests": ("app/sync/transport.py",),
     "threading": ("app/views/background.py", "app/vault/cipherfile.py", "county/"),  # of the vault only a lock
     "concurrent": ("app/views/background.py", "county/"),
-    "multiprocessing": (),
+    "multiprocessing": ("app/workbooks/reading.py",),
     "fastapi": ("county/",),
     "starlette": ("county/",),
     "uvicorn": ("county/",),
