@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from importlinter.cli import lint_imports
+from packaging.requirements import Requirement
 
 from app import errors
 from app.messages import SENTENCES
@@ -35,7 +36,11 @@ HOMES = {
     ),
     "sqlcipher3": ("app/vault/", "app/selfcheck.py"),
     "requests": ("app/sync/transport.py",),
-    "threading": ("app/views/background.py", "app/vault/cipherfile.py", "county/"),  # of the vault only a lock
+    "threading": (
+        "app/views/background.py",
+        "app/vault/cipherfile.py",
+        "county/",
+    ),  # of the vault only a lock
     "concurrent": ("app/views/background.py", "county/"),
     "multiprocessing": ("app/workbooks/reading.py",),
     "fastapi": ("county/",),
@@ -159,6 +164,20 @@ def test_every_foreign_import_is_a_declared_part() -> None:
     assert undeclared == []
 
 
+def test_the_locks_hold_what_is_asked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    run = project["dependencies"] + extras["county"]
+    for name, wanted in {"run": run, "dev": run + extras["dev"]}.items():
+        lock = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+        locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", lock, re.MULTILINE))
+        for line in wanted:
+            requirement = Requirement(line)
+            assert requirement.specifier.contains(locked[requirement.name.lower()]), f"{name}: {line}"
+        unhashed = re.findall(r"^[a-z0-9-]+==.*(?<!\\)$", lock, re.MULTILINE)
+        assert unhashed == []
+
+
 def test_packages_hold_nothing_in_their_init() -> None:
     for path in modules("app", "county"):
         if path.name == "__init__.py":
@@ -193,6 +212,16 @@ def test_modules_stay_readable() -> None:
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST_MODULE
     }
     assert long == {}
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    dead = [
+        f"{name_of(path)} -> {target}"
+        for path in tracked((".md",))
+        for target in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8"))
+        if "://" not in target and not (path.parent / target).exists()
+    ]
+    assert dead == []
 
 
 # --- words --------------------------------------------------------------------------------------------------
