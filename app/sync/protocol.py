@@ -11,7 +11,9 @@ type `CONTENT_TYPE` did not come from a county.
     GET   /v1/chains/<chain>              ChainHead
     POST  /v1/chains/<chain>/entries?size=N   packet -> Receipt
     POST  /v1/delivery                    DeliveryRequest -> Delivery
-    HEAD, PATCH, GET /v1/blobs/<sha256>   Upload-Offset as in the IETF draft on resumable uploads
+    HEAD, PATCH, GET /v1/blobs/<sha256>   as in the IETF draft on resumable uploads: `Upload-Offset` says how many
+                                          bytes are durable; `Upload-Complete: ?1` stands on the last PATCH and in
+                                          answers once the whole has the digest that names it
 
 All but the first three carry `Authorization` made by `authorization`.
 """
@@ -36,7 +38,9 @@ PACKET_ENTRIES: Final = 256
 PACKET_BYTES: Final = 256 * 1024  # of entries and payloads before compression; about 32 KiB on the wire
 MAX_PACKET: Final = 24 * 1024 * 1024
 CHUNK: Final = 64 * 1024  # of an attachment in one PATCH
-CLOCK_TOLERANCE_MS: Final = 2 * 365 * 86_400_000  # the nonce, not the clock, stops a replay; laptops' clocks are wrong
+CLOCK_TOLERANCE_MS: Final = (
+    2 * 365 * 86_400_000
+)  # the nonce, not the clock, stops a replay; laptops' clocks are wrong
 
 Sealed = tuple[bytes, bytes, bytes]  # entry, signature, payload
 
@@ -101,7 +105,15 @@ class Invitation:
     county_name: str
 
     def encode(self) -> bytes:
-        return encode({1: self.staff, 2: self.staff_name, 3: self.workplace, 4: self.workplace_name, 5: self.county_name})
+        return encode(
+            {
+                1: self.staff,
+                2: self.staff_name,
+                3: self.workplace,
+                4: self.workplace_name,
+                5: self.county_name,
+            }
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> Invitation:
@@ -260,24 +272,35 @@ class DeliveryRequest:
         t = _table(data, 1, 2, 3, optional=(4,))
         _form(type(t[1]) is int and t[1] >= 0 and _is(t[2], 32) and type(t[3]) is int and t[3] >= 0)
         heads = tuple(tuple(head) for head in t[4]) if 4 in t else None
-        _form(heads is None or all(len(h) == 3 and _is(h[0], 16) and type(h[1]) is int and _is(h[2], 32) for h in heads))
+        _form(
+            heads is None
+            or all(len(h) == 3 and _is(h[0], 16) and type(h[1]) is int and _is(h[2], 32) for h in heads)
+        )
         return cls(cursor=t[1], digest=t[2], size=t[3], heads=heads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """One entry on its way to a laptop, with its place and what the laptop may know of its values."""
+    """One entry on its way to a laptop, with its place and what the laptop may know of its values. `roots` are the
+    streams of this vault that it stands in: an entry may name roots of others, and an object's own root may have
+    changed before its place. The laptop appends it to these and no others."""
 
     position: int
     entry: bytes
     signature: bytes
     payload: bytes
+    roots: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A page: entries in the county's order, then the new cursor. `wants_heads`: the digests differ, send the heads.
-    `left`: roots that no longer belong to this vault. `digest`: of what must be held below the new cursor."""
+    """A page: entries, then the new cursor. `wants_heads`: the digests differ, send the heads. `left`: roots that no
+    longer belong to this vault. `digest`: of what must be held below the new cursor.
+
+    Entries come stream by stream for roots that enter (genesis entries before what they signed), in the county's order
+    behind the cursor; within one stream always in order. An entry may come again when another of its roots enters.
+    An empty vault gets the cursor of today at once and all its roots as entering ones, over as many pages as it needs:
+    entries below the cursor of roots not yet sent are what `more` stands for."""
 
     entries: tuple[Delivered, ...]
     cursor: int
@@ -291,7 +314,7 @@ class Delivery:
     def encode(self) -> bytes:
         body = encode(
             {
-                1: [[e.position, e.entry, e.signature, e.payload] for e in self.entries],
+                1: [[e.position, e.entry, e.signature, e.payload, list(e.roots)] for e in self.entries],
                 2: self.cursor,
                 3: self.more,
                 4: self.wants_heads,
@@ -314,9 +337,13 @@ class Delivery:
         _form(type(t[5]) is list and all(_is(r, 16) for r in t[5]) and _is(t[6], 32) and type(t[7]) is bytes)
         entries = []
         for item in t[1]:
-            _form(type(item) is list and len(item) == 4 and type(item[0]) is int and _is(item[2], 64))
-            _form(type(item[1]) is bytes and type(item[3]) is bytes)
-            entries.append(Delivered(position=item[0], entry=item[1], signature=item[2], payload=item[3]))
+            _form(type(item) is list and len(item) == 5 and type(item[0]) is int and _is(item[2], 64))
+            _form(type(item[1]) is bytes and type(item[3]) is bytes and type(item[4]) is list)
+            _form(all(_is(root, 16) for root in item[4]))
+            position, data, signature, payload, roots = item
+            entries.append(
+                Delivered(position=position, entry=data, signature=signature, payload=payload, roots=tuple(roots))
+            )
         return cls(
             entries=tuple(entries),
             cursor=t[2],
@@ -349,6 +376,29 @@ class Refusal:
     def error(self) -> CountyRefusal:
         """The error a laptop raises for it."""
         return CountyRefusal(self.code, **dict(self.facts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolFile:
+    """The file behind a pool record: its number (4 characters) and the signed payloads of its cards
+    (`app.ledger.card`). It travels encrypted, like an attachment."""
+
+    pool_no: str
+    payloads: tuple[str, ...]
+
+    def encode(self) -> bytes:
+        return encode([1, self.pool_no, list(self.payloads)])
+
+    @classmethod
+    def decode(cls, data: bytes) -> PoolFile:
+        """The pool in `data`; ChainBroken("answer-form") for anything else."""
+        try:
+            version, pool_no, payloads = decode(data)
+            _must(version == 1 and type(pool_no) is str and type(payloads) is list)
+            _must(all(type(payload) is str for payload in payloads))
+        except (ValueError, TypeError, ChainBroken):
+            raise ChainBroken("answer-form") from None
+        return cls(pool_no=pool_no, payloads=tuple(payloads))
 
 
 # --- requests ---
@@ -385,7 +435,12 @@ class Claim:
             )
         except ValueError:
             raise CountyRefusal("not-authorised") from None
-        if scheme != "Hudang" or len(claim.device) != 16 or len(claim.nonce) != 16 or len(claim.signature) != 64:
+        if (
+            scheme != "Hudang"
+            or len(claim.device) != 16
+            or len(claim.nonce) != 16
+            or len(claim.signature) != 64
+        ):
             raise CountyRefusal("not-authorised")
         return claim
 
