@@ -149,7 +149,9 @@ class RecordKind:
         numbers = [field.number for field in self.fields]
         names = [field.name for field in self.fields]
         if LIFE in numbers or len(set(numbers)) != len(numbers) or len(set(names)) != len(names):
-            raise ValueError(f"record kind {self.name}: field numbers and names must be unique and not {LIFE}")
+            raise ValueError(
+                f"record kind {self.name}: field numbers and names must be unique and not {LIFE}"
+            )
 
     @property
     def authority(self) -> bool:

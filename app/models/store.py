@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy import Table, bindparam, delete, insert, select, text, update
 
 from app.errors import ChainBroken
 from app.ledger import authority as authorities
@@ -28,6 +28,7 @@ from app.models.tables import (
     FIELD_STATE,
     LIVE,
     PAYLOAD,
+    SEARCH,
     STALE,
     STREAM,
     SUPERSEDED,
@@ -57,7 +58,9 @@ class Item:
     def of(cls, data: bytes, payload: bytes, position: int | None) -> Item:
         """The item of stored bytes; the payload is checked against its commitment."""
         entry = decode_entry(data)
-        return cls(entry=entry, dot=dot(data, entry), position=position, values=open_payload(entry, payload).values)
+        return cls(
+            entry=entry, dot=dot(data, entry), position=position, values=open_payload(entry, payload).values
+        )
 
 
 @dataclass(slots=True)
@@ -144,7 +147,9 @@ def place(tx: Transaction, items: Sequence[Item]) -> frozenset[bytes]:
         tx.execute(update(table).where(where).values(born_position=bindparam("p")), rows)
     keys: set[Key] = set()
     for part in _chunks(sorted(placed)):
-        found = tx.execute(select(FIELD_STATE.c.kind, FIELD_STATE.c.object).where(FIELD_STATE.c.dot.in_(part)))
+        found = tx.execute(
+            select(FIELD_STATE.c.kind, FIELD_STATE.c.object).where(FIELD_STATE.c.dot.in_(part))
+        )
         keys.update((row.kind, row.object) for row in found)
     objects = _load(tx, keys)
     for target in objects.values():
@@ -161,7 +166,10 @@ def refold(tx: Transaction, slice_size: int = 500) -> Iterator[tuple[int, int]]:
     """Empty the derived tables and fold the whole log anew; yields (entries done, of)."""
     for table in DERIVED.sorted_tables:
         tx.execute(delete(table))
-    order = select(ENTRY.c.id).order_by(ENTRY.c.position.is_(None), ENTRY.c.position, ENTRY.c.chain, ENTRY.c.seq)
+    tx.execute(text(f"DELETE FROM {SEARCH}"))
+    order = select(ENTRY.c.id).order_by(
+        ENTRY.c.position.is_(None), ENTRY.c.position, ENTRY.c.chain, ENTRY.c.seq
+    )
     ids = list(tx.scalars(order))
     for start in range(0, len(ids), slice_size):
         fold(tx, stored_items(tx, ids[start : start + slice_size], erased=True))
@@ -174,7 +182,9 @@ def stored_items(tx: Transaction, ids: Sequence[bytes], *, erased: bool = False)
     found: dict[bytes, Item] = {}
     joined = ENTRY.outerjoin(PAYLOAD, PAYLOAD.c.id == ENTRY.c.id)
     for part in _chunks(ids):
-        query = select(ENTRY.c.id, ENTRY.c.data, ENTRY.c.position, PAYLOAD.c.data.label("payload")).select_from(joined)
+        query = select(
+            ENTRY.c.id, ENTRY.c.data, ENTRY.c.position, PAYLOAD.c.data.label("payload")
+        ).select_from(joined)
         for row in tx.execute(query.where(ENTRY.c.id.in_(part))):
             if row.payload is None:
                 if erased:
@@ -197,7 +207,9 @@ def state_hash(tx: Transaction) -> bytes:
     """Fold hash of `formats.md` of the registers behind the tables."""
     live: dict[tuple[bytes, int], list[bytes]] = {}
     explicit: set[tuple[bytes, int]] = set()
-    for row in tx.execute(select(FIELD_STATE.c.object, FIELD_STATE.c.field, FIELD_STATE.c.dot, FIELD_STATE.c.state)):
+    for row in tx.execute(
+        select(FIELD_STATE.c.object, FIELD_STATE.c.field, FIELD_STATE.c.dot, FIELD_STATE.c.state)
+    ):
         explicit.add((row.object, row.field))
         if row.state != SUPERSEDED:
             live.setdefault((row.object, row.field), []).append(row.dot)
@@ -205,7 +217,9 @@ def state_hash(tx: Transaction) -> bytes:
         kind = BY_NUMBER[number]
         for row in tx.execute(select(table).where(table.c.born.is_not(None))):
             for name, found in ((None, LIFE), *((f.name, f.number) for f in kind.fields)):
-                said = row.alive or row.same_as is not None if name is None else getattr(row, name) is not None
+                said = (
+                    row.alive or row.same_as is not None if name is None else getattr(row, name) is not None
+                )
                 if said and (row.id, found) not in explicit:
                     live[row.id, found] = [row.born]
     return fold_hash(live)
@@ -272,8 +286,14 @@ def _load_rows(tx: Transaction, number: int, ids: Sequence[bytes], objects: Mapp
     for row in tx.execute(select(table).where(table.c.id.in_(ids))).mappings():
         target = objects[number, row["id"]]
         target.stored = True
-        target.creations, target.born, target.born_position = row["creations"], row["born"], row["born_position"]
-        target.columns = {f.number: from_column(f, row[f.name]) for f in kind.fields if row[f.name] is not None}
+        target.creations, target.born, target.born_position = (
+            row["creations"],
+            row["born"],
+            row["born_position"],
+        )
+        target.columns = {
+            f.number: from_column(f, row[f.name]) for f in kind.fields if row[f.name] is not None
+        }
         life = row["same_as"] or (True if row["alive"] else None)
         if life is not None:
             target.columns[LIFE] = life
@@ -388,7 +408,9 @@ def erase(tx: Transaction, root: bytes) -> None:
     for number, table in TABLES.items():
         objects = list(tx.scalars(select(table.c.id).where(table.c.root == root)))
         for part in _chunks(objects):
-            tx.execute(delete(FIELD_STATE).where(FIELD_STATE.c.kind == number, FIELD_STATE.c.object.in_(part)))
+            tx.execute(
+                delete(FIELD_STATE).where(FIELD_STATE.c.kind == number, FIELD_STATE.c.object.in_(part))
+            )
             tx.execute(delete(table).where(table.c.id.in_(part)))
     settled = select(STREAM.c.id).join(ENTRY, ENTRY.c.id == STREAM.c.id)
     settled = settled.where(STREAM.c.root == root, ENTRY.c.position.is_not(None))

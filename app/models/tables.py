@@ -85,6 +85,26 @@ LIVE, WITHHELD, SUPERSEDED = 1, 2, 0
 
 STALE = Table("stale", DERIVED, Column("household", LargeBinary, primary_key=True))
 
+SUMMARY = Table(
+    "summary",
+    DERIVED,
+    Column("number", Integer, primary_key=True),
+    Column("household", LargeBinary, nullable=False, unique=True),
+    Column("head_name", Text, nullable=False),
+    Column("initials", Text, nullable=False),
+    Column("member_names", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("group_order", Integer, nullable=False),
+    Column("last_visit", Text),
+    Column("visits", Integer, nullable=False),
+    Column("promised_by", Text),
+    Column("filled", Integer, nullable=False),
+    Column("missing", Text, nullable=False),
+    Column("disputed", Integer, nullable=False),
+    Column("card_no", Text),
+)
+SEARCH = "household_search"  # FTS5: rowid = summary.number, one column of words
+
 _COLUMN_TYPES: dict[Type, type[TypeEngine[Any]]] = {
     Type.TEXT: Text,
     Type.LONG_TEXT: Text,
@@ -143,6 +163,7 @@ def create_tables(tx: Transaction) -> None:
     """Create what is missing: tables, and columns of fields that were declared since."""
     LOG.create_all(tx)
     DERIVED.create_all(tx)
+    tx.execute(text(f"CREATE VIRTUAL TABLE IF NOT EXISTS {SEARCH} USING fts5(words, tokenize='unicode61')"))
     present = inspect(tx)
     for kind in KINDS:
         known = {column["name"] for column in present.get_columns(kind.name)}

@@ -81,7 +81,6 @@ CARD_STOCK = Table(
     "card_stock",
     KEPT,
     Column("card_no", Text, primary_key=True),
-    Column("pool", LargeBinary, nullable=False),
     Column("payload", Text, nullable=False),
     Column("used", Boolean, nullable=False),
 )
@@ -188,7 +187,9 @@ def put_chain(tx: Transaction, state: Chain, *, own: bool, acknowledged: int) ->
     )
 
 
-def entry_row(entry: Entry, identity: bytes, data: bytes, signature: bytes, position: int | None) -> dict[str, Any]:
+def entry_row(
+    entry: Entry, identity: bytes, data: bytes, signature: bytes, position: int | None
+) -> dict[str, Any]:
     """The row of the log table for one entry."""
     return {
         "id": identity,
@@ -238,7 +239,9 @@ def put_positions(tx: Transaction, positions: dict[bytes, int]) -> None:
 
 def own_ids(tx: Transaction, chain_id: bytes, first: int, count: int) -> list[bytes]:
     """Ids of the entries first ... first+count-1 of a chain, in order."""
-    query = select(ENTRY.c.id).where(ENTRY.c.chain == chain_id, ENTRY.c.seq >= first, ENTRY.c.seq < first + count)
+    query = select(ENTRY.c.id).where(
+        ENTRY.c.chain == chain_id, ENTRY.c.seq >= first, ENTRY.c.seq < first + count
+    )
     return list(tx.scalars(query.order_by(ENTRY.c.seq)))
 
 
@@ -256,13 +259,22 @@ def sealed_from(tx: Transaction, chain_id: bytes, first: int, limit: int) -> lis
 
 def chain_entries(tx: Transaction, chain_id: bytes) -> list[tuple[Entry, bytes, bytes, bytes]]:
     """(entry, bytes, id, signature) of a whole chain in order, to be walked."""
-    query = select(ENTRY.c.data, ENTRY.c.id, ENTRY.c.signature).where(ENTRY.c.chain == chain_id).order_by(ENTRY.c.seq)
+    query = (
+        select(ENTRY.c.data, ENTRY.c.id, ENTRY.c.signature)
+        .where(ENTRY.c.chain == chain_id)
+        .order_by(ENTRY.c.seq)
+    )
     return [(decode_entry(row.data), row.data, row.id, row.signature) for row in tx.execute(query)]
 
 
 def waiting(tx: Transaction) -> int:
     """How many entries of our own chains have no receipt."""
-    return tx.scalar(select(func.coalesce(func.sum(CHAIN.c.next_seq - CHAIN.c.acknowledged), 0)).where(CHAIN.c.own)) or 0
+    return (
+        tx.scalar(
+            select(func.coalesce(func.sum(CHAIN.c.next_seq - CHAIN.c.acknowledged), 0)).where(CHAIN.c.own)
+        )
+        or 0
+    )
 
 
 def signed_row(signed: Signed) -> dict[str, Any]:
@@ -294,7 +306,11 @@ def number_streams(tx: Transaction, roots: Iterable[bytes], cursor: int) -> None
 
 def heads(tx: Transaction) -> dict[bytes, tuple[int, bytes]]:
     """root -> (n, H_n) of every stream held."""
-    newest = select(STREAM.c.root, func.max(STREAM.c.n).label("n")).where(STREAM.c.n.is_not(None)).group_by(STREAM.c.root)
+    newest = (
+        select(STREAM.c.root, func.max(STREAM.c.n).label("n"))
+        .where(STREAM.c.n.is_not(None))
+        .group_by(STREAM.c.root)
+    )
     part = newest.subquery()
     query = select(STREAM.c.root, STREAM.c.n, STREAM.c.head).join(
         part, (part.c.root == STREAM.c.root) & (part.c.n == STREAM.c.n)
@@ -305,7 +321,9 @@ def heads(tx: Transaction) -> dict[bytes, tuple[int, bytes]]:
 # --- receipts ---
 
 
-def put_receipt(tx: Transaction, chain_id: bytes, first: int, count: int, position: int, at: int, data: bytes) -> None:
+def put_receipt(
+    tx: Transaction, chain_id: bytes, first: int, count: int, position: int, at: int, data: bytes
+) -> None:
     """Keep a checked receipt as evidence."""
     where = (RECEIPT.c.chain == chain_id) & (RECEIPT.c.start == first)
     tx.execute(delete(RECEIPT).where(where))
@@ -325,11 +343,16 @@ class KeptReceipt:
 
 def last_receipt(tx: Transaction) -> KeptReceipt | None:
     """The newest receipt of this vault."""
-    row = tx.execute(select(RECEIPT).order_by(RECEIPT.c.received_at.desc(), RECEIPT.c.start.desc()).limit(1)).first()
+    row = tx.execute(
+        select(RECEIPT).order_by(RECEIPT.c.received_at.desc(), RECEIPT.c.start.desc()).limit(1)
+    ).first()
     if row is None:
         return None
     return KeptReceipt(
-        start=row.start, count=row._mapping["count"], first_position=row.first_position, received_at=row.received_at
+        start=row.start,
+        count=row._mapping["count"],
+        first_position=row.first_position,
+        received_at=row.received_at,
     )
 
 
@@ -351,7 +374,13 @@ class KeptDraft:
 def put_draft(tx: Transaction, draft: KeptDraft) -> None:
     """Keep a draft, replacing an older state of it."""
     tx.execute(delete(DRAFT).where(DRAFT.c.id == draft.id))
-    row = {"id": draft.id, "form": draft.form, "root": draft.root, "staff": draft.staff, "saved_at": draft.saved_at}
+    row = {
+        "id": draft.id,
+        "form": draft.form,
+        "root": draft.root,
+        "staff": draft.staff,
+        "saved_at": draft.saved_at,
+    }
     tx.execute(insert(DRAFT).values(**row, data=encode(draft.data)))
 
 
@@ -362,12 +391,19 @@ def drop_draft(tx: Transaction, draft_id: bytes) -> None:
 
 def drafts(tx: Transaction, form: str, staff: bytes, root: bytes | None = None) -> list[KeptDraft]:
     """Drafts of a form by a person, newest first, of one root or of all."""
-    query = select(DRAFT).where(DRAFT.c.form == form, DRAFT.c.staff == staff).order_by(DRAFT.c.saved_at.desc())
+    query = (
+        select(DRAFT).where(DRAFT.c.form == form, DRAFT.c.staff == staff).order_by(DRAFT.c.saved_at.desc())
+    )
     if root is not None:
         query = query.where(DRAFT.c.root == root)
     return [
         KeptDraft(
-            id=row.id, form=row.form, root=row.root, staff=row.staff, saved_at=row.saved_at, data=decode(row.data)
+            id=row.id,
+            form=row.form,
+            root=row.root,
+            staff=row.staff,
+            saved_at=row.saved_at,
+            data=decode(row.data),
         )
         for row in tx.execute(query)
     ]
@@ -376,9 +412,9 @@ def drafts(tx: Transaction, form: str, staff: bytes, root: bytes | None = None) 
 # --- cards ---
 
 
-def put_cards(tx: Transaction, pool: bytes, cards: Iterable[tuple[str, str]]) -> None:
-    """Take signed cards (number, payload) of a pool into stock."""
-    rows = [{"card_no": number, "pool": pool, "payload": payload, "used": False} for number, payload in cards]
+def put_cards(tx: Transaction, cards: Iterable[tuple[str, str]]) -> None:
+    """Take signed cards (number, payload) into stock."""
+    rows = [{"card_no": number, "payload": payload, "used": False} for number, payload in cards]
     if rows:
         tx.execute(insert(CARD_STOCK).prefix_with("OR IGNORE"), rows)
 
@@ -403,9 +439,9 @@ def cards_left(tx: Transaction) -> int:
     return tx.scalar(select(func.count()).select_from(CARD_STOCK).where(CARD_STOCK.c.used.is_(False))) or 0
 
 
-def stocked_pools(tx: Transaction) -> set[bytes]:
-    """Pools whose cards are in stock."""
-    return set(tx.scalars(select(CARD_STOCK.c.pool).distinct()))
+def stocked_pools(tx: Transaction) -> frozenset[str]:
+    """Numbers of the pools whose cards are in stock: the first four characters of a card number."""
+    return frozenset(tx.scalars(select(func.substr(CARD_STOCK.c.card_no, 1, 4)).distinct()))
 
 
 # --- attachment files ---
@@ -424,7 +460,9 @@ def file_name(tx: Transaction, upload_key: bytes) -> str | None:
 
 def undelivered_files(tx: Transaction) -> list[tuple[bytes, str]]:
     """(upload key, local name) of attachments the county does not have."""
-    query = select(FILE.c.upload_key, FILE.c.name).where(FILE.c.delivered.is_(False)).order_by(FILE.c.upload_key)
+    query = (
+        select(FILE.c.upload_key, FILE.c.name).where(FILE.c.delivered.is_(False)).order_by(FILE.c.upload_key)
+    )
     return [(row.upload_key, row.name) for row in tx.execute(query)]
 
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from app.models.fields import Merge, Privacy, RecordKind, Root, Type, code, codes, link, long_text, plain, text
+from app.models.fields import (
+    Merge,
+    Privacy,
+    RecordKind,
+    Root,
+    Type,
+    code,
+    codes,
+    link,
+    long_text,
+    plain,
+    text,
+)
 
 C = Privacy.C
 D = Privacy.D
@@ -18,13 +30,43 @@ HOUSEHOLD = RecordKind(
         text(1, "household_no", "户编号", merge=Merge.ONCE, limit=32, columns=("户编号", "户号")),
         link(2, "village", "行政村", "area", privacy=A, required=True),
         link(3, "grid", "所属网格", "area"),
-        text(4, "villager_group", "村民小组", privacy=A, required=True, limit=40, columns=("组", "村民小组", "组别")),
+        text(
+            4,
+            "villager_group",
+            "村民小组",
+            privacy=A,
+            required=True,
+            limit=40,
+            columns=("组", "村民小组", "组别"),
+        ),
         text(5, "natural_village", "自然村", privacy=A, limit=40, columns=("自然村", "自然村（寨）", "寨")),
-        text(6, "address_detail", "详细地址（门牌）", privacy=C, limit=100, columns=("详细地址", "家庭住址", "住址")),
+        text(
+            6,
+            "address_detail",
+            "详细地址（门牌）",
+            privacy=C,
+            limit=100,
+            columns=("详细地址", "家庭住址", "住址"),
+        ),
         link(7, "head", "户主", "member", privacy=A),
-        plain(Type.COUNT, 8, "member_count", "家庭人口数", privacy=A, limit=99, columns=("人数", "家庭人口数", "家庭人口")),
+        plain(
+            Type.COUNT,
+            8,
+            "member_count",
+            "家庭人口数",
+            privacy=A,
+            limit=99,
+            columns=("人数", "家庭人口数", "家庭人口"),
+        ),
         code(9, "household_type", "户类型", "household_type", required=True, columns=("户类型",)),
-        text(10, "contact_phone", "户联系电话", privacy=C, limit=20, columns=("联系电话", "户联系电话", "联系方式")),
+        text(
+            10,
+            "contact_phone",
+            "户联系电话",
+            privacy=C,
+            limit=20,
+            columns=("联系电话", "户联系电话", "联系方式"),
+        ),
         code(11, "contact_status", "联系状态", "contact_status"),
         code(12, "monitor_category", "监测对象类别", "monitor_category", columns=("监测对象类别",)),
         plain(Type.MONTH, 13, "identified_month", "识别监测时间", columns=("识别监测时间",)),
@@ -34,14 +76,31 @@ HOUSEHOLD = RecordKind(
         plain(Type.YES_NO, 17, "water_safe", "是否解决安全饮用水", columns=("是否解决安全饮用水",)),
         plain(Type.YES_NO, 18, "is_relocated", "是否易地搬迁户", columns=("是否易地搬迁户",)),
         plain(
-            Type.MONEY, 19, "income_per_head", "人均纯收入", limit=YUAN_LIMIT, columns=("人均纯收入（元）", "人均纯收入")
+            Type.MONEY,
+            19,
+            "income_per_head",
+            "人均纯收入",
+            limit=YUAN_LIMIT,
+            columns=("人均纯收入（元）", "人均纯收入"),
         ),
         plain(Type.MONEY, 20, "income_wage", "工资性收入", limit=YUAN_LIMIT, columns=("工资性收入",)),
         plain(Type.MONEY, 21, "income_business", "经营净收入", columns=("经营净收入", "生产经营性净收入")),
-        plain(Type.MONEY, 22, "income_property", "财产净收入", limit=YUAN_LIMIT, columns=("财产净收入", "财产性收入")),
+        plain(
+            Type.MONEY,
+            22,
+            "income_property",
+            "财产净收入",
+            limit=YUAN_LIMIT,
+            columns=("财产净收入", "财产性收入"),
+        ),
         plain(Type.MONEY, 23, "income_transfer", "转移性收入", limit=YUAN_LIMIT, columns=("转移性收入",)),
         plain(
-            Type.AREA, 24, "area_cultivated", "耕地面积", limit=1_000_000, columns=("耕地面积（亩）", "耕地面积")
+            Type.AREA,
+            24,
+            "area_cultivated",
+            "耕地面积",
+            limit=1_000_000,
+            columns=("耕地面积（亩）", "耕地面积"),
         ),
         text(25, "bank_name", "开户银行", privacy=D, limit=60, columns=("开户银行",)),
         text(26, "bank_account", "银行卡号", privacy=D, limit=32, columns=("银行卡号", "银行账号")),
@@ -62,7 +121,15 @@ MEMBER = RecordKind(
         text(3, "name", "姓名", privacy=C, required=True, limit=50, columns=("姓名", "户主姓名")),
         code(4, "gender", "性别", "gender", required=True, columns=("性别",)),
         code(5, "cert_type", "证件类型", "cert_type", privacy=C, columns=("证件类型",)),
-        text(6, "cert_no", "证件号码", privacy=C, merge=Merge.ONCE, limit=22, columns=("证件号码", "身份证号", "身份证号码")),
+        text(
+            6,
+            "cert_no",
+            "证件号码",
+            privacy=C,
+            merge=Merge.ONCE,
+            limit=22,
+            columns=("证件号码", "身份证号", "身份证号码"),
+        ),
         plain(Type.DATE, 7, "birth_date", "出生日期", privacy=C, columns=("出生日期", "出生年月日")),
         code(8, "relation", "与户主关系", "relation", required=True, columns=("与户主关系",)),
         code(9, "ethnicity", "民族", "ethnicity", columns=("民族",)),
@@ -72,7 +139,9 @@ MEMBER = RecordKind(
         codes(13, "health", "健康状况", "health", privacy=D, columns=("健康状况",)),
         code(14, "labour_skill", "劳动技能", "labour_skill", columns=("劳动技能", "劳动能力")),
         code(15, "work_place", "务工所在地", "work_place", columns=("务工所在地",)),
-        plain(Type.COUNT, 16, "work_months", "务工时间（月）", limit=12, columns=("务工时间（月）", "务工时间")),
+        plain(
+            Type.COUNT, 16, "work_months", "务工时间（月）", limit=12, columns=("务工时间（月）", "务工时间")
+        ),
         plain(
             Type.YES_NO,
             17,
@@ -82,7 +151,11 @@ MEMBER = RecordKind(
         ),
         plain(Type.YES_NO, 18, "illness_insurance", "参加大病保险", columns=("是否参加大病保险",)),
         plain(
-            Type.YES_NO, 19, "pension_insurance", "参加城乡居民基本养老保险", columns=("是否参加城乡居民基本养老保险",)
+            Type.YES_NO,
+            19,
+            "pension_insurance",
+            "参加城乡居民基本养老保险",
+            columns=("是否参加城乡居民基本养老保险",),
         ),
         code(20, "dibao", "享受低保政策情况", "dibao", columns=("享受低保政策情况",)),
         plain(Type.YES_NO, 21, "risk_removed", "风险是否已消除", columns=("风险是否已消除",)),

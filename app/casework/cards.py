@@ -1,0 +1,99 @@
+"""Cards of households: binding one from the stock, and what a scanned one means here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.casework import scanning
+from app.casework.desk import Desk, created
+from app.casework.scanning import Binding, CardStatus, Verdict
+from app.errors import InputProblem
+from app.ledger import card as codes
+from app.ledger import chain as chains
+from app.ledger.card import Trust
+from app.ledger.entry import Act
+from app.models.fields import Value
+from app.models.queries import households
+from app.models.records.registry import BY_NAME
+from app.models.store import Transaction
+from app.sync import journal
+from app.sync.journal import Touched
+from app.vault import kept
+
+CARD = BY_NAME["card"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundCard:
+    """The current card of a household: its number and the signed payload that goes into the QR."""
+
+    card_no: str
+    payload: str
+
+
+def current(desk: Desk, household: bytes) -> BoundCard | None:
+    """The card bound last, None when there is none or its signed text is not in this vault's stock."""
+    with desk.vault.reading() as tx:
+        return _current(tx, household)
+
+
+def _current(tx: Transaction, household: bytes) -> BoundCard | None:
+    bound = households.cards(tx, household=household)
+    payload = kept.card_payload(tx, bound[-1].card_no) if bound else None
+    return None if payload is None else BoundCard(card_no=bound[-1].card_no, payload=payload)
+
+
+def bind(
+    desk: Desk, household: bytes, *, reason: str = "FIRST", run: bytes | None = None
+) -> tuple[BoundCard, Touched]:
+    """发码: bind the next card of the stock to the household; an older card of it is superseded thereby. A first card
+    is bound only once."""
+    with desk.vault.transaction() as tx:
+        if reason == "FIRST" and (bound := _current(tx, household)):
+            return bound, Touched()
+        taken = kept.take_card(tx)
+        if taken is None:
+            raise InputProblem("no-cards-left")
+        number, payload = taken
+        signed = codes.parse_payload(payload)[1]
+        values: dict[str, Value] = {
+            "household": household,
+            "card_no": number,
+            "key_number": signed.key,
+            "signed_on": signed.day,
+            "card_reason": reason,
+        }
+        said = [created(CARD, desk.new_id(), values)]
+        refs = [run] if run else []
+        touched = journal.append(
+            tx, desk.author, Act.BIND_CARD, [household], said, desk.clock(), desk.random, refs
+        )
+        return BoundCard(card_no=number, payload=payload), touched
+
+
+def trust(tx: Transaction) -> Trust:
+    """Whose cards this vault believes: the county's key from county.pub, number 1."""
+    facts = journal.county_facts(tx)
+    return Trust(county=facts[chains.COUNTY_CODE], keys={1: facts[chains.CARD_KEY]})
+
+
+def judge(desk: Desk, text: str, *, typed: bool = False) -> Verdict:
+    """What a scanned text means here, or a number that a person typed (InputProblem when it cannot be one)."""
+    with desk.vault.reading() as tx:
+        believed = trust(tx)
+        status, pools, today = CardStatus(), kept.stocked_pools(tx), desk.today()
+        if typed:
+            number = codes.typed_number(text)
+            return scanning.typed_verdict(text, status, _bindings(tx, number), pools, today)
+        read = codes.read(text, believed, today)
+        bindings = _bindings(tx, read.card.number) if read.card else frozenset()
+        return scanning.verdict(text, believed, status, bindings, pools, today)
+
+
+def _bindings(tx: Transaction, number: str) -> frozenset[Binding]:
+    """All bindings of a card number and of the households it is bound to."""
+    return frozenset(
+        Binding(number=each.card_no, household=each.household, order=each.order)
+        for row in households.cards(tx, card_no=number)
+        for each in households.cards(tx, household=row.household)
+    )

@@ -1,0 +1,111 @@
+"""The desk of the person who works here: the vault, the acting person, the place, the clock.
+
+Every verb of this package takes a desk, is one act and one transaction, and returns what it touched. A verb called twice
+with the same draft does nothing the second time: the draft carries the id of what it makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from app.errors import InputProblem
+from app.ledger.act import Random, Said
+from app.models import summaries
+from app.models.fields import LIFE, RecordKind, Value
+from app.models.queries.households import Sheet
+from app.models.rules import forms
+from app.models.store import Transaction
+from app.models.tables import TABLES
+from app.sync.journal import Author, Touched
+from app.vault.vault import Vault
+
+SHANGHAI = timedelta(hours=8)  # Asia/Shanghai has had no summer time since 1991
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What every verb needs. `workplace` is an area id; `clock` gives UTC milliseconds; `demo` stands in the county's
+    genesis."""
+
+    vault: Vault
+    author: Author
+    workplace: bytes
+    county_code: str
+    demo: bool
+    clock: Callable[[], int]
+    random: Random
+
+    def new_id(self) -> bytes:
+        """A fresh object id."""
+        return self.random(16)
+
+    def today(self) -> str:
+        """Today's date in Asia/Shanghai, "YYYY-MM-DD"."""
+        return day_of(self.clock())
+
+
+def day_of(instant_ms: int) -> str:
+    """The calendar date of an instant in Asia/Shanghai."""
+    return (datetime.fromtimestamp(instant_ms / 1000, UTC) + SHANGHAI).date().isoformat()
+
+
+def created(kind: RecordKind, object_id: bytes, values: Mapping[str, Value]) -> Said:
+    """What an act says of an object it creates; values that are None are not said."""
+    facts: dict[int, Value] = {LIFE: True}
+    facts.update({kind.field(name).number: value for name, value in values.items() if value is not None})
+    return Said(kind=kind.number, object=object_id, values=facts)
+
+
+def amended(
+    sheet: Sheet, values: Mapping[str, Value], *, restate: frozenset[str] = frozenset()
+) -> Said | None:
+    """What an act says of an object it changes: the values that differ from the sheet (and those in `restate`, which
+    settle a dispute), each naming what it replaces; None when nothing differs."""
+    facts: dict[int, Value] = {}
+    for name, value in values.items():
+        field = sheet.kind.field(name)
+        if value != sheet[name] or name in restate:
+            facts[field.number] = value
+    if not facts:
+        return None
+    bases = {number: sheet.dots[number] for number in facts if number in sheet.dots}
+    return Said(kind=sheet.kind.number, object=sheet.id, values=facts, bases=bases)
+
+
+def check(desk: Desk, kind: RecordKind, values: Mapping[str, Value]) -> None:
+    """Raise the first problem of a record; forms show all of them beside their fields."""
+    found = forms.problems(kind, values, demo=desk.demo, today=desk.today())
+    for problem in found.values():
+        raise problem
+
+
+def exists(tx: Transaction, kind: RecordKind, object_id: bytes) -> bool:
+    """Whether an object is here already: a second press of the same button."""
+    table = TABLES[kind.number]
+    return tx.execute(table.select().where(table.c.id == object_id)).first() is not None
+
+
+def refresh(desk: Desk) -> Iterator[tuple[int, int]]:
+    """Derive the summaries of all stale households, a few at a time; yields (done, of)."""
+    done = 0
+    while True:
+        with desk.vault.transaction() as tx:
+            left = summaries.refresh(tx, 20)
+        done += 20
+        if not left:
+            return
+        yield done, done + left
+
+
+def refuse_empty(said: Said | None) -> Said:
+    """The change, or InputProblem("nothing-changed")."""
+    if said is None:
+        raise InputProblem("nothing-changed")
+    return said
+
+
+def nothing() -> Touched:
+    """A verb that found its work done."""
+    return Touched()

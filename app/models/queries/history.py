@@ -1,0 +1,150 @@
+"""The log as acts: who did what when, what was and what is, and the proof beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from app.ledger.entry import Change, Withheld, decode_entry, open_payload
+from app.models.fields import LIFE, RecordKind, Value
+from app.models.records.registry import BY_NUMBER
+from app.models.tables import ENTRY, PAYLOAD, STREAM, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActRow:
+    """One act: `kind` and `act` by their numbers in the log, `objects` the record kinds it touched (by number) and how
+    many objects of each, `position` None while it waits for the county."""
+
+    id: bytes
+    kind: int
+    act: int
+    actor: bytes | None
+    wall: int
+    seq: int
+    chain: bytes
+    position: int | None
+    roots: tuple[bytes, ...]
+    objects: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One value an act set: the values it replaced, the new one, `hidden` when it is withheld or erased."""
+
+    kind: RecordKind | None
+    object: bytes
+    field: int
+    before: tuple[Value, ...]
+    after: Value
+    hidden: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActDetail:
+    """An act with its changes and its proof: signature (64 bytes), commitment, previous entry."""
+
+    row: ActRow
+    changes: tuple[FieldChange, ...]
+    signature: bytes
+    prev: bytes
+    seen_size: int | None
+
+
+def acts(
+    tx: Transaction,
+    *,
+    root: bytes | None = None,
+    actor: bytes | None = None,
+    chain: bytes | None = None,
+    since: int | None = None,
+    offset: int = 0,
+    limit: int = 200,
+) -> list[ActRow]:
+    """Acts, newest first: of one root, one person, one chain, or all; `since` is an instant in ms."""
+    query = select(ENTRY.c.id, ENTRY.c.data, ENTRY.c.position)
+    if root is not None:
+        query = query.join(STREAM, STREAM.c.id == ENTRY.c.id).where(STREAM.c.root == root)
+    if actor is not None:
+        query = query.where(ENTRY.c.actor == actor)
+    if chain is not None:
+        query = query.where(ENTRY.c.chain == chain)
+    if since is not None:
+        query = query.where(ENTRY.c.wall >= since)
+    order = (ENTRY.c.position.is_(None).desc(), ENTRY.c.position.desc(), ENTRY.c.seq.desc())
+    rows = tx.execute(query.order_by(*order).offset(offset).limit(limit))
+    return [_row(row.id, row.data, row.position) for row in rows]
+
+
+def count(tx: Transaction, *, root: bytes | None = None) -> int:
+    """How many acts there are, of one root or of all."""
+    if root is not None:
+        return tx.scalar(select(func.count()).select_from(STREAM).where(STREAM.c.root == root)) or 0
+    return tx.scalar(select(func.count()).select_from(ENTRY)) or 0
+
+
+def detail(tx: Transaction, entry_id: bytes) -> ActDetail | None:
+    """One act with old and new values."""
+    query = select(ENTRY, PAYLOAD.c.data.label("payload")).outerjoin(PAYLOAD, PAYLOAD.c.id == ENTRY.c.id)
+    row = tx.execute(query.where(ENTRY.c.id == entry_id)).first()
+    if row is None:
+        return None
+    entry = decode_entry(row.data)
+    values = open_payload(entry, row.payload).values if row.payload is not None else None
+    changes = []
+    for at, (index, change, field) in enumerate(entry.slots()):
+        value = values[at] if values is not None else Withheld(b"")
+        bases = entry.bases.get((index, field), ())
+        changes.append(
+            FieldChange(
+                kind=BY_NUMBER.get(change.kind),
+                object=change.object,
+                field=field,
+                before=tuple(_said(tx, base, change, field) for base in bases),
+                after=None if isinstance(value, Withheld) else value,
+                hidden=isinstance(value, Withheld),
+            )
+        )
+    return ActDetail(
+        row=_row(row.id, row.data, row.position),
+        changes=tuple(
+            sorted(changes, key=lambda c: (c.kind.number if c.kind else 0, c.object, c.field != LIFE))
+        ),
+        signature=row.signature,
+        prev=entry.prev,
+        seen_size=entry.seen[1] if entry.seen else None,
+    )
+
+
+def _said(tx: Transaction, dot: bytes, change: Change, field: int) -> Value:
+    """What the entry with `dot` said of the field, None when it is not here or withheld."""
+    query = select(ENTRY.c.data, PAYLOAD.c.data.label("payload")).join(PAYLOAD, PAYLOAD.c.id == ENTRY.c.id)
+    row = tx.execute(query.where(ENTRY.c.dot == dot)).first()
+    if row is None:
+        return None
+    entry = decode_entry(row.data)
+    values = open_payload(entry, row.payload).values
+    for at, (_, said, number) in enumerate(entry.slots()):
+        if (said.kind, said.object, number) == (change.kind, change.object, field):
+            return None if isinstance(values[at], Withheld) else values[at]
+    return None
+
+
+def _row(identity: bytes, data: bytes, position: int | None) -> ActRow:
+    entry = decode_entry(data)
+    counts: dict[int, int] = {}
+    for change in entry.changes:
+        counts[change.kind] = counts.get(change.kind, 0) + 1
+    return ActRow(
+        id=identity,
+        kind=entry.kind,
+        act=entry.act,
+        actor=entry.actor,
+        wall=entry.wall,
+        seq=entry.seq,
+        chain=entry.chain,
+        position=position,
+        roots=entry.roots,
+        objects=tuple(sorted(counts.items())),
+    )
