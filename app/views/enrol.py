@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPlainTextEdit, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPlainTextEdit, QWidget
 
 from app.errors import HudangError
 from app.messages import sentence
@@ -54,12 +54,12 @@ class EnrolCard(Threshold):
         super().__init__()
         self._judge = judge
         self.heading = label(tr("首次使用"), "title")
-        self.steps = QStackedWidget()
-        self.steps.addWidget(self._code_step())
-        self.steps.addWidget(self._password_step())
-        self.steps.addWidget(self._download_step())
+        # Not a stack of widgets: the card is as high as the step that is shown, not as the highest.
+        self.steps = (self._code_step(), self._password_step(), self._download_step())
         self.content.addWidget(self.heading)
-        self.content.addWidget(self.steps)
+        for part in self.steps:
+            self.content.addWidget(part)
+        self._show(0)
 
     # --- what it is told ---
 
@@ -167,7 +167,7 @@ class EnrolCard(Threshold):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            (self._give_code, self._enrol, self._try_again)[self.steps.currentIndex()]()
+            (self._give_code, self._enrol, self._try_again)[self._at]()
             return
         super().keyPressEvent(event)
 
@@ -227,7 +227,9 @@ class EnrolCard(Threshold):
             self.first.setFocus()
 
     def _show(self, step: int) -> None:
-        self.steps.setCurrentIndex(step)
+        self._at = step
+        for number, part in enumerate(self.steps):
+            part.setVisible(number == step)
         self.heading.setText((tr("首次使用"), tr("这是您吗？"), tr("正在准备"))[step])
 
     def _wait(self, waiting: bool) -> None:

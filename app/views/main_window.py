@@ -81,9 +81,21 @@ class MainWindow(QMainWindow):
         whole = row(gap=0)
         whole.addWidget(self._rail(places))
         whole.addLayout(right, 1)
-        centre = QWidget()
-        centre.setLayout(whole)
-        self.setCentralWidget(centre)
+        self.centre = QWidget()
+        self.centre.setLayout(whole)
+        self.curtain = QWidget()
+        self.curtain.setObjectName("curtain")
+        self._curtain_text = label("", "section")
+        hidden = column()
+        hidden.addWidget(self._curtain_text, 0, Qt.AlignmentFlag.AlignCenter)
+        self.curtain.setLayout(hidden)
+        self.curtain.hide()
+        both = column()
+        both.addWidget(self.centre)
+        both.addWidget(self.curtain)
+        holder = QWidget()
+        holder.setLayout(both)
+        self.setCentralWidget(holder)
         self._listen_to_keys(places)
         background.touched.connect(self._on_touched)
         background.failed.connect(self._on_failed)
@@ -165,6 +177,12 @@ class MainWindow(QMainWindow):
         self.warning.setText(text)
         self.warning.setVisible(bool(text))
 
+    def draw_curtain(self, text: str) -> None:
+        """Cover everything personal while work goes on behind; an empty text takes the curtain away."""
+        self.curtain.setVisible(bool(text))
+        self._curtain_text.setText(text)
+        self.centre.setVisible(not text)
+
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closed.emit()
         super().closeEvent(event)
@@ -218,12 +236,13 @@ class MainWindow(QMainWindow):
         self.synced.clicked.connect(self.upload_wanted)
         self.lock = button(tr("锁定"), "top", tip=tr("锁定（Ctrl+L）"), icon="lock")
         self.lock.clicked.connect(self.lock_wanted)
-        self.person = label("", "second")
+        self.person = label("")
+        self.person.setObjectName("person")
         line = row(gap=theme.INSIDE)
         line.setContentsMargins(theme.MARGIN, 0, theme.MARGIN, 0)
         line.addWidget(self.place, 1)
         for widget in (self.demo, self.pending, self.synced, self.lock, self.person):
-            line.addWidget(widget)
+            line.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
         top.setLayout(line)
         return top
 

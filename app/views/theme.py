@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
-from importlib.resources import files
 from string import Template
 
 from PySide6.QtCore import QByteArray, QLibraryInfo, QLocale, QRectF, QSize, Qt, QTranslator
@@ -18,6 +17,7 @@ from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QImage, QPainter,
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
+from app.printing.fonts import SANS, SANS_FILE
 from app.text import RESOURCES, language
 
 # The 4 px grid of the visual language.
@@ -29,8 +29,6 @@ FIELD_HEIGHT = 32
 ROW_HEIGHT = 36
 # From this width on a form has two columns.
 TWO_COLUMNS_FROM = 900
-
-FAMILIES = ["Noto Sans CJK SC", "Noto Sans SC"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +67,7 @@ LIGHT = Palette(
     strong_line="#8A968D",
     text="#1B2420",
     second="#5A655D",
-    faint="#6C776F",
+    faint="#667069",
     accent="#1F7A4D",
     accent_hover="#19663F",
     accent_ground="#E6F2EB",
@@ -120,15 +118,14 @@ def active() -> Palette:
 
 def load_fonts() -> None:
     """Give Qt the fonts that come with the program; a missing font is a broken installation."""
-    source = files("noto_cjk_sans_otc").joinpath("NotoSansCJK-Regular.ttc")
-    if QFontDatabase.addApplicationFontFromData(QByteArray(source.read_bytes())) < 0:
-        raise FileNotFoundError("NotoSansCJK-Regular.ttc")
+    if QFontDatabase.addApplicationFont(str(SANS_FILE)) < 0:
+        raise FileNotFoundError(SANS_FILE.name)
 
 
 def body_font() -> QFont:
     """14 px, digits of one width, so that columns of numbers stand under each other."""
     font = QFont()
-    font.setFamilies(FAMILIES)
+    font.setFamily(SANS)
     font.setPixelSize(14)
     font.setFeature(QFont.Tag("tnum"), 1)
     font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
@@ -150,7 +147,7 @@ def style_sheet(palette: Palette) -> str:
 def dress(application: QApplication, palette: Palette) -> None:
     """Give the whole program its fonts, colours and style; may be called again to change the appearance."""
     application.setProperty("appearance", palette.name)
-    if FAMILIES[0] not in QFontDatabase.families():
+    if SANS not in QFontDatabase.families():
         load_fonts()
     application.setStyle("Fusion")
     application.setFont(body_font())
@@ -217,7 +214,8 @@ def icon(name: str) -> QIcon:
     """The drawing `name` as an icon: second text colour when off, accent when on, faint when disabled."""
     palette = active()
     result = QIcon()
-    result.addPixmap(picture(name, palette.second), QIcon.Mode.Normal, QIcon.State.Off)
-    result.addPixmap(picture(name, palette.accent), QIcon.Mode.Normal, QIcon.State.On)
-    result.addPixmap(picture(name, palette.strong_line), QIcon.Mode.Disabled, QIcon.State.Off)
+    for ratio in (1.0, 1.5, 2.0):
+        result.addPixmap(picture(name, palette.second, 20, ratio), QIcon.Mode.Normal, QIcon.State.Off)
+        result.addPixmap(picture(name, palette.accent, 20, ratio), QIcon.Mode.Normal, QIcon.State.On)
+        result.addPixmap(picture(name, palette.strong_line, 20, ratio), QIcon.Mode.Disabled, QIcon.State.Off)
     return result

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QDate, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QCalendarWidget, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.errors import VaultProblem
@@ -17,6 +17,7 @@ from app.views.background import Background
 from app.views.enrol import EnrolCard, Invitation
 from app.views.main_window import MainWindow, Place
 from app.views.page import Destination, Page
+from app.views.parts.editors import ChoiceEditor, LineEditor
 from app.views.parts.form import RecordForm, Sheet
 from app.views.parts.notices import Empty, ProgressStrip, Question
 from app.views.parts.search import SearchField
@@ -203,6 +204,39 @@ def test_pictures_in_the_dark(window: MainWindow, dressed: QApplication) -> None
         photograph(window, "dark-form")
     finally:
         theme.dress(dressed, theme.LIGHT)
+
+
+def test_pictures_of_what_opens_below_a_field(window: MainWindow, qtbot: QtBot) -> None:
+    window.go(Destination(key="scan"))
+    window.show()
+    page = window.page
+    assert isinstance(page, FormPage)
+    day = page.form.editors["visited_on"]
+    assert isinstance(day, LineEditor)
+    day.show_value("2026-11-21")
+    day.open_calendar()
+    settle(window)
+    calendar = QApplication.activePopupWidget()
+    assert isinstance(calendar, QCalendarWidget)
+    calendar.grab().save("build/screens/calendar.png")
+    calendar.clicked.emit(QDate(2026, 11, 3))
+    assert day.value() == "2026-11-03"
+    kind = page.form.editors["visit_kind"]
+    assert isinstance(kind, ChoiceEditor)
+    kind.box.showPopup()
+    settle(window)
+    kind.box.view().window().grab().save("build/screens/choices.png")
+    kind.box.hidePopup()
+
+
+def test_the_curtain_hides_everything(window: MainWindow) -> None:
+    window.show()
+    window.draw_curtain("正在做完上报，做完就锁定。")
+    settle(window)
+    assert not window.page.isVisible()
+    window.draw_curtain("")
+    settle(window)
+    assert window.page.isVisible()
 
 
 def test_picture_of_a_question_and_of_the_keys(window: MainWindow, qtbot: QtBot) -> None:

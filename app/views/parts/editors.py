@@ -68,7 +68,7 @@ class LineEditor(Editor):
         super().__init__()
         self.field = field
         self.line = QLineEdit()
-        self.line.setAccessibleName(field.label)
+        self.line.setAccessibleName(tr(field.label))
         if field.type is Type.TEXT and field.limit:
             self.line.setMaxLength(field.limit)
         elif field.type is not Type.TEXT:
@@ -99,10 +99,11 @@ class LineEditor(Editor):
 
     def _add_calendar(self) -> None:
         action = QAction(theme.icon("calendar"), tr("打开日历"), self.line)
-        action.triggered.connect(self._open_calendar)
+        action.triggered.connect(self.open_calendar)
         self.line.addAction(action, QLineEdit.ActionPosition.TrailingPosition)
 
-    def _open_calendar(self) -> None:
+    def open_calendar(self) -> None:
+        """Show a month to choose a day from, below the field."""
         calendar = QCalendarWidget()
         calendar.setWindowFlag(Qt.WindowType.Popup)
         calendar.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -137,8 +138,8 @@ class LongTextEditor(Editor):
         super().__init__()
         self.field = field
         self.text = _GrowingText(self.LEAST, self.MOST)
-        self.text.setAccessibleName(field.label)
-        self.text.setPlaceholderText(field.hint)
+        self.text.setAccessibleName(tr(field.label))
+        self.text.setPlaceholderText(tr(field.hint))
         self.text.textChanged.connect(self._on_changed)
         self.text.left.connect(self.left)
         self._quiet = False
@@ -250,7 +251,7 @@ class ChoiceEditor(Editor):
         found = self._by_part(text)
         if found is not None:
             return self._keys[found]
-        raise InputProblem("not-in-list", field=self._name)
+        raise InputProblem("not-offered", field=self._name)
 
     def value(self) -> Value:
         return self.key()  # type: ignore[return-value]
@@ -418,24 +419,24 @@ def editor(
     if field.type is Type.LONG_TEXT:
         return LongTextEditor(field)
     if field.type is Type.YES_NO:
-        return YesNoEditor(field.label)
+        return YesNoEditor(tr(field.label))
     if field.type in (Type.CODE, Type.CODES) and field.codes is not None:
         items = [
-            (item.code, item.label)
+            (item.code, tr(item.label))
             for item in codelist(field.codes).codes
             if today is None or item.valid_until is None or item.valid_until >= today
         ]
         if field.type is Type.CODES:
             return CodesEditor(items)
-        return ChoiceEditor(items, name=field.label, initials=initials)
+        return ChoiceEditor(items, name=tr(field.label), initials=initials)
     if field.type is Type.LINK:
-        return ChoiceEditor(links, name=field.label, initials=initials)
+        return ChoiceEditor(links, name=tr(field.label), initials=initials)
     return LineEditor(field)
 
 
 def _example(field: Field) -> str:
     if field.hint:
-        return field.hint
+        return tr(field.hint)
     if field.type is Type.DATE:
         return tr("年-月-日")
     if field.type is Type.MONTH:

@@ -143,7 +143,9 @@ class RecordForm(QWidget):
         for field in self.fields:
             inner = editor(field, links=(links or {}).get(field.name, ()), today=today, initials=initials)
             note = (notes or {}).get(field.name, "")
-            box = FieldBox(field.label, inner, required=field.required, note=note, unit=wording.unit(field))
+            box = FieldBox(
+                tr(field.label), inner, required=field.required, note=note, unit=wording.unit(field)
+            )
             inner.changed.connect(lambda name=field.name: self._on_changed(name))
             inner.left.connect(lambda name=field.name: self._on_left(name))
             self.boxes[field.name] = box
@@ -198,7 +200,7 @@ class RecordForm(QWidget):
         except HudangError as error:
             return sentence(error)
         if field.required and value is None:
-            return tr("请填写{field}。", field=field.label)
+            return tr("请填写{field}。", field=tr(field.label))
         return ""
 
     def _on_changed(self, name: str) -> None:

@@ -233,6 +233,7 @@ class PagedTable(QTableView, Generic[Row]):
         self._name = name
         self._settings = settings
         self._kept: Hashable = None
+        self._menu = QMenu(self)
         self.setModel(model)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         mode = QAbstractItemView.SelectionMode
@@ -330,12 +331,9 @@ class PagedTable(QTableView, Generic[Row]):
         if 0 <= section < len(self.rows.columns) and self.rows.columns[section].order:
             self.ordered.emit(self.rows.columns[section].order, order is Qt.SortOrder.DescendingOrder)
 
-    def _open_header_menu(self, place: QPoint) -> None:
-        self._header_menu().popup(self.horizontalHeader().mapToGlobal(place))
-
-    def _header_menu(self) -> QMenu:
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    def _open_header_menu(self, point: QPoint) -> None:
+        menu = self._menu
+        menu.clear()
         for place, column in enumerate(self.rows.columns):
             action = menu.addAction(column.title)
             action.setCheckable(True)
@@ -344,7 +342,7 @@ class PagedTable(QTableView, Generic[Row]):
             action.toggled.connect(partial(self._show_column, place))
         menu.addSeparator()
         menu.addAction(tr("恢复默认列")).triggered.connect(self._forget)
-        return menu
+        menu.popup(self.horizontalHeader().mapToGlobal(point))
 
     def _show_column(self, place: int, shown: bool) -> None:
         self.setColumnHidden(place, not shown)

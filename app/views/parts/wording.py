@@ -68,9 +68,9 @@ def shown(field: Field, value: Value) -> str:
     if field.type is Type.YES_NO:
         return yes_no(value)
     if field.type is Type.CODE and field.codes and isinstance(value, str):
-        return codelist(field.codes).label_of(value)
+        return tr(codelist(field.codes).label_of(value))
     if field.type is Type.CODES and field.codes and isinstance(value, tuple):
-        return tr("、").join(codelist(field.codes).label_of(item) for item in value)
+        return tr("、").join(tr(codelist(field.codes).label_of(item)) for item in value)
     if field.type is Type.MONEY and isinstance(value, int):
         return tr("{amount} 元", amount=f"{Decimal(value) / 100:,.2f}")
     if field.type is Type.AREA and isinstance(value, int):
@@ -107,11 +107,6 @@ def unit(field: Field) -> str:
     return {Type.MONEY: tr("元"), Type.AREA: tr("亩")}.get(field.type, "")
 
 
-def masked_phone(phone: str) -> str:
-    """Only the ends of a phone number, until somebody asks for it on purpose."""
-    return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 11 else "*" * len(phone)
-
-
 def _read_text(_field: Field, text: str) -> Value:
     return text
 
@@ -120,44 +115,44 @@ def _read_date(field: Field, text: str) -> Value:
     text = text.translate(_FULL_WIDTH)
     match = _DATE.fullmatch(text) or _COMPACT_DATE.fullmatch(text)
     if match is None:
-        raise InputProblem("bad-date", field=field.label)
+        raise InputProblem("bad-date", field=tr(field.label))
     year, month, day = (int(part) for part in match.groups())
     try:
         return date(year, month, day).isoformat()
     except ValueError:
-        raise InputProblem("no-such-date", field=field.label) from None
+        raise InputProblem("no-such-date", field=tr(field.label)) from None
 
 
 def _read_month(field: Field, text: str) -> Value:
     text = text.translate(_FULL_WIDTH)
     match = _MONTH.fullmatch(text) or _COMPACT_MONTH.fullmatch(text)
     if match is None or not 1 <= int(match[2]) <= 12:
-        raise InputProblem("bad-month", field=field.label)
+        raise InputProblem("bad-month", field=tr(field.label))
     return f"{match[1]}-{int(match[2]):02d}"
 
 
 def _read_hundredths(field: Field, text: str) -> Value:
     number = _decimal(field, text) * 100
     if number != number.to_integral_value():
-        raise InputProblem("too-many-decimals", field=field.label)
+        raise InputProblem("too-many-decimals", field=tr(field.label))
     return int(number)
 
 
 def _read_count(field: Field, text: str) -> Value:
     number = _decimal(field, text)
     if number != number.to_integral_value():
-        raise InputProblem("bad-number", field=field.label)
+        raise InputProblem("bad-number", field=tr(field.label))
     return int(number)
 
 
 def _decimal(field: Field, text: str) -> Decimal:
     text = text.translate(_FULL_WIDTH).replace(",", "").replace("，", "").replace(" ", "")
     if not re.fullmatch(r"-?\d{1,15}(\.\d*)?", text):
-        raise InputProblem("bad-number", field=field.label)
+        raise InputProblem("bad-number", field=tr(field.label))
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise InputProblem("bad-number", field=field.label) from None
+        raise InputProblem("bad-number", field=tr(field.label)) from None
 
 
 _READERS = {
