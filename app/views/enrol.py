@@ -97,9 +97,7 @@ class EnrolCard(Threshold):
         self.code.setTabChangesFocus(True)
         self.code.setFixedHeight(104)
         self.code.setAccessibleName(tr("登记码"))
-        self.code_box = FieldBox(
-            tr("登记码"), self.code, note=tr("县里发的一段文字，或者一个文件。只能用一次。")
-        )
+        self.code_box = FieldBox(tr("登记码"), self.code, note=tr("县里发的一段文字，或者一个文件。只能用一次。"))
         self.code.textChanged.connect(lambda: self.code_box.show_error(""))
         self.next = button(tr("下一步"), "accent")
         self.next.clicked.connect(self._give_code)
@@ -146,9 +144,7 @@ class EnrolCard(Threshold):
     def _download_step(self) -> QWidget:
         self.strip = ProgressStrip()
         self.strip.cancelled.connect(self.cancelled)
-        self.explanation = label(
-            tr("正在领取您负责的农户。可以先停下，下次从这里接着领。"), "second", wrap=True
-        )
+        self.explanation = label(tr("正在领取您负责的农户。可以先停下，下次从这里接着领。"), "second", wrap=True)
         self.failure = label("", "error", wrap=True)
         self.failure.hide()
         self.again = button(tr("再试一次"), "accent")

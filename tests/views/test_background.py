@@ -98,12 +98,8 @@ def test_the_result_of_a_dead_owner_is_dropped_but_what_it_touched_is_told(lane:
 
 def test_work_runs_beside_the_window_and_callbacks_on_it(background: Background, qtbot: QtBot) -> None:
     owner, told = QObject(), list[tuple[int, int]]()
-    background.desk.run(
-        threading.get_ident, lambda ident: told.append((ident, threading.get_ident())), owner=owner
-    )
-    background.courier.run(
-        threading.get_ident, lambda ident: told.append((ident, threading.get_ident())), owner=owner
-    )
+    background.desk.run(threading.get_ident, lambda ident: told.append((ident, threading.get_ident())), owner=owner)
+    background.courier.run(threading.get_ident, lambda ident: told.append((ident, threading.get_ident())), owner=owner)
     qtbot.waitUntil(lambda: len(told) == 2)
     workers = {worker for worker, _ in told}
     assert len(workers) == 2

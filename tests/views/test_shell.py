@@ -157,9 +157,7 @@ def window(qtbot: QtBot, at_once: Background) -> MainWindow:
             key="dossier",
             title="户档",
             icon="households",
-            page=FormPage(
-                ("villager_group", "household_type", "house_dangerous", "income_wage", "tags", "remarks")
-            ),
+            page=FormPage(("villager_group", "household_type", "house_dangerous", "income_wage", "tags", "remarks")),
             in_rail=False,
         ),
     ]
@@ -308,9 +306,7 @@ def test_pictures_of_first_use(dressed: QApplication, qtbot: QtBot) -> None:
         card.code.setPlainText(" HD1-abc\n def ")
         QTest.mouseClick(card.next, Qt.MouseButton.LeftButton)
     assert given.args == ["HD1-abcdef"]
-    card.show_invitation(
-        Invitation(name="韦测一", workplace="云台镇 上坝村 第三网格", county="演示县", demo=True)
-    )
+    card.show_invitation(Invitation(name="韦测一", workplace="云台镇 上坝村 第三网格", county="演示县", demo=True))
     QTest.keyClicks(card.first, "short")
     QTest.mouseClick(card.enrol, Qt.MouseButton.LeftButton)
     assert card.first_box.error

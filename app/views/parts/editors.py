@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 
-from PySide6.QtCore import QDate, QEvent, QObject, QPoint, QStringListModel, Qt, Signal
-from PySide6.QtGui import QAction, QFocusEvent, QKeyEvent, QResizeEvent, QWheelEvent
+from PySide6.QtCore import QDate, QEvent, QLocale, QObject, QPoint, QStringListModel, Qt, Signal
+from PySide6.QtGui import QAction, QFocusEvent, QKeyEvent, QResizeEvent, QTextCharFormat, QWheelEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCalendarWidget,
@@ -29,7 +29,7 @@ from PySide6.QtWidgets import (
 from app.errors import InputProblem
 from app.models.codelists import codelist
 from app.models.fields import Field, Type, Value
-from app.text import tr
+from app.text import language, tr
 from app.views import theme
 from app.views.parts import wording
 from app.views.parts.words import Flow, restyle, row
@@ -107,6 +107,10 @@ class LineEditor(Editor):
         calendar = QCalendarWidget()
         calendar.setWindowFlag(Qt.WindowType.Popup)
         calendar.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        calendar.setLocale(QLocale("zh_CN" if language() == "zh" else "en_GB"))
+        plain = QTextCharFormat()
+        for day in (Qt.DayOfWeek.Saturday, Qt.DayOfWeek.Sunday):
+            calendar.setWeekdayTextFormat(day, plain)
         calendar.setVerticalHeaderFormat(QCalendarWidget.VerticalHeaderFormat.NoVerticalHeader)
         calendar.setFirstDayOfWeek(Qt.DayOfWeek.Monday)
         try:
@@ -195,9 +199,7 @@ class ChoiceEditor(Editor):
     kept.
     """
 
-    def __init__(
-        self, choices: Choices, *, name: str = "", initials: Callable[[str], str] | None = None
-    ) -> None:
+    def __init__(self, choices: Choices, *, name: str = "", initials: Callable[[str], str] | None = None) -> None:
         super().__init__()
         self.box = _QuietCombo()
         self.box.setAccessibleName(name)
@@ -225,10 +227,8 @@ class ChoiceEditor(Editor):
         self._labels = ["", *(text for _, text in choices)]
         self.box.blockSignals(True)
         self.box.clear()
-        self.box.addItems(self._labels)
-        # "" so that a person can take a choice back; it shows as a dash in the list only.
-        self.box.setItemData(0, tr("（不填）"), Qt.ItemDataRole.DisplayRole)
-        self.box.setItemData(0, "", Qt.ItemDataRole.EditRole)
+        # The first line takes a choice back; in the field itself it stands as nothing.
+        self.box.addItems([tr("（不填）"), *self._labels[1:]])
         self.box.blockSignals(False)
         completer = QCompleter(QStringListModel(self._labels[1:], self), self)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
@@ -281,8 +281,7 @@ class ChoiceEditor(Editor):
         matches = [
             index
             for index, item in enumerate(self._labels)
-            if index
-            and (item.startswith(text) or (self._initials and self._initials(item).startswith(text.lower())))
+            if index and (item.startswith(text) or (self._initials and self._initials(item).startswith(text.lower())))
         ]
         return matches[0] if len(matches) == 1 else None
 

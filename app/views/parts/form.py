@@ -31,9 +31,7 @@ TWO_COLUMNS_FROM = 560
 class FieldBox(QWidget):
     """Label above, the editor, a note or the error below."""
 
-    def __init__(
-        self, name: str, inner: QWidget, *, required: bool = False, note: str = "", unit: str = ""
-    ) -> None:
+    def __init__(self, name: str, inner: QWidget, *, required: bool = False, note: str = "", unit: str = "") -> None:
         super().__init__()
         self.inner = inner
         self._note = note
@@ -143,9 +141,7 @@ class RecordForm(QWidget):
         for field in self.fields:
             inner = editor(field, links=(links or {}).get(field.name, ()), today=today, initials=initials)
             note = (notes or {}).get(field.name, "")
-            box = FieldBox(
-                tr(field.label), inner, required=field.required, note=note, unit=wording.unit(field)
-            )
+            box = FieldBox(tr(field.label), inner, required=field.required, note=note, unit=wording.unit(field))
             inner.changed.connect(lambda name=field.name: self._on_changed(name))
             inner.left.connect(lambda name=field.name: self._on_left(name))
             self.boxes[field.name] = box

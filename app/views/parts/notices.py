@@ -46,9 +46,7 @@ class NoticeBar(QFrame):
         self.setLayout(line)
         self.hide()
 
-    def say(
-        self, text: str, tone: str = "info", *, action: str = "", do: Callable[[], None] | None = None
-    ) -> None:
+    def say(self, text: str, tone: str = "info", *, action: str = "", do: Callable[[], None] | None = None) -> None:
         """Show `text` in `tone` (info, accent, warning, danger), with a button `action` that calls `do`."""
         restyle(self, "notice", tone)
         self.text.setText(text)

@@ -31,9 +31,7 @@ class SearchField(QLineEdit):
         self.setAccessibleName(tr("搜索"))
         self.setClearButtonEnabled(True)
         self.setMaxLength(400)
-        self.addAction(
-            QAction(theme.icon("search"), tr("搜索"), self), QLineEdit.ActionPosition.LeadingPosition
-        )
+        self.addAction(QAction(theme.icon("search"), tr("搜索"), self), QLineEdit.ActionPosition.LeadingPosition)
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(RESTS)
