@@ -171,9 +171,7 @@ def _refuse_missing(columns: list[Column], kinds: tuple[RecordKind, ...]) -> Non
     needed = {GROUPING: "户编号", VILLAGE: "行政村"}
     for kind in kinds:
         needed |= {
-            f"{kind.name}.{item.name}": item.columns[0]
-            for item in kind.fields
-            if item.required and item.columns
+            f"{kind.name}.{item.name}": item.columns[0] for item in kind.fields if item.required and item.columns
         }
     missing = [heading for meaning, heading in needed.items() if meaning not in there]
     if not there & set(PERSON_KEYS):
@@ -247,10 +245,7 @@ class _Sheet:
             self._refuse(row, self._present(*PERSON_KEYS), "person-without-key")
         findings = [
             *((f, "member") for f in quality.member_findings(row.member, demo=self._demo, today=self._today)),
-            *(
-                (f, "household")
-                for f in quality.household_findings(row.household, demo=self._demo, today=self._today)
-            ),
+            *((f, "household") for f in quality.household_findings(row.household, demo=self._demo, today=self._today)),
         ]
         for finding, kind in findings:
             self._tell(row, f"{kind}.{finding.field}", finding)
@@ -282,9 +277,7 @@ class _Sheet:
 
     # - faults -
 
-    def _add(
-        self, row: _Row, meaning: str, code: str, severity: Severity, facts: tuple[tuple[str, Fact], ...]
-    ) -> None:
+    def _add(self, row: _Row, meaning: str, code: str, severity: Severity, facts: tuple[tuple[str, Fact], ...]) -> None:
         column = self._columns.get(meaning)
         heading = column.heading if column else ""
         self._faults.append(Fault(row=row.number, column=heading, code=code, severity=severity, facts=facts))
@@ -309,9 +302,7 @@ class _Sheet:
     def sorted_faults(self) -> tuple[Fault, ...]:
         """All faults in the order of the sheet: by row, then by column."""
         place = {column.heading: column.number for column in self._columns.values()}
-        return tuple(
-            sorted(self._faults, key=lambda fault: (fault.row, place.get(fault.column, -1), fault.code))
-        )
+        return tuple(sorted(self._faults, key=lambda fault: (fault.row, place.get(fault.column, -1), fault.code)))
 
     # - rows among each other -
 

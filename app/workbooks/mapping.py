@@ -44,9 +44,7 @@ def heading_key(heading: object) -> str:
     if not isinstance(heading, str):
         return ""
     narrow = unicodedata.normalize("NFKC", heading)
-    return "".join(
-        c for c in narrow if not c.isspace() and unicodedata.category(c) not in ("Cf", "Cc") and c != "*"
-    )
+    return "".join(c for c in narrow if not c.isspace() and unicodedata.category(c) not in ("Cf", "Cc") and c != "*")
 
 
 def known_headings(kinds: Iterable[RecordKind]) -> dict[str, str]:
@@ -57,22 +55,16 @@ def known_headings(kinds: Iterable[RecordKind]) -> dict[str, str]:
     for kind in kinds:
         for field in kind.fields:
             if field.columns and field.type not in _READERS:
-                raise ValueError(
-                    f"{kind.name}.{field.name}: no spreadsheet column can hold a {field.type.value}"
-                )
+                raise ValueError(f"{kind.name}.{field.name}: no spreadsheet column can hold a {field.type.value}")
             claims.append((f"{kind.name}.{field.name}", field.columns))
     for meaning, columns in claims:
         for heading in columns:
             if known.setdefault(heading_key(heading), meaning) != meaning:
-                raise ValueError(
-                    f"heading {heading} is declared for {meaning} and {known[heading_key(heading)]}"
-                )
+                raise ValueError(f"heading {heading} is declared for {meaning} and {known[heading_key(heading)]}")
     return known
 
 
-def match_columns(
-    headings: tuple[Cell, ...], known: dict[str, str], row: int
-) -> tuple[list[Column], list[Fault]]:
+def match_columns(headings: tuple[Cell, ...], known: dict[str, str], row: int) -> tuple[list[Column], list[Fault]]:
     """The columns of a header in `row`, and what is noticed about them. InputProblem when one heading stands
     twice: nobody can say which of the two columns counts. Of two different headings for one field the one
     declared first counts, the other is named."""
@@ -110,7 +102,7 @@ def _notice(row: int, column: str, code: str, facts: tuple[tuple[str, Fact], ...
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A cell as a value of its field, with the codes of what was changed on the way; or, with `problem`, no value."""
+    """A cell as a value of its field and the codes of what was changed for it, or the `problem` with it."""
 
     value: Value = None
     told: tuple[str, ...] = ()
@@ -141,6 +133,8 @@ _Read = tuple[Value, tuple[str, ...]]
 
 def _visible(text: str, *, breaks: bool) -> tuple[str, tuple[str, ...]]:
     """`text` without spaces around it and without characters nobody sees; says so when there were any."""
+    if text.isprintable():
+        return text.strip(), ()
     kept, lost = [], False
     for character in text.replace("\r\n", "\n").replace("_x000D_\n", "\n").strip():
         category = unicodedata.category(character)
@@ -156,6 +150,8 @@ def _visible(text: str, *, breaks: bool) -> tuple[str, tuple[str, ...]]:
 
 def _narrow(text: str) -> str:
     """`text` with full-width digits, letters and signs made half-width."""
+    if text.isascii():
+        return text
     return "".join(chr(ord(c) - 0xFEE0) if "！" <= c <= "～" else " " if c == "\u3000" else c for c in text)
 
 
@@ -169,6 +165,8 @@ def _read_text(kind: str, field: Field, cell: Cell) -> _Read:
     tidy = quality.tidy(kind, field.name, text)
     if tidy != text:
         text, told = tidy, (*told, "form-normalised")
+    if field.limit is not None and len(text) > field.limit:
+        raise InputProblem("text-too-long", field=field.label, limit=field.limit, length=len(text))
     if text.lstrip("'").startswith(("=", "+", "-", "@")):
         told = (*told, "formula-like-text")
     return text or None, told
@@ -250,9 +248,7 @@ def _decimal(cell: Cell) -> tuple[Decimal, tuple[str, ...]]:
 
 
 _MONTH = re.compile(r"([0-9]{4})(?:年|[-/.])([0-9]{1,2})月?|([0-9]{4})([0-9]{2})")
-_DATE = re.compile(
-    r"([0-9]{4})(?:年|[-/.])([0-9]{1,2})(?:月|[-/.])([0-9]{1,2})日?|([0-9]{4})([0-9]{2})([0-9]{2})"
-)
+_DATE = re.compile(r"([0-9]{4})(?:年|[-/.])([0-9]{1,2})(?:月|[-/.])([0-9]{1,2})日?|([0-9]{4})([0-9]{2})([0-9]{2})")
 _FIRST_SERIAL, _LAST_SERIAL = 61, 73_050  # 1900-03-01, after Excel's leap day that never was, to 2099-12-31
 
 

@@ -68,7 +68,7 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Consecutive rows of a sheet: `first` is the number of the first, from 1, `of` that of the sheet's last."""
+    """Rows in a row: `first` is the number of the first one, from 1, `of` that of the last in the sheet."""
 
     first: int
     of: int
@@ -150,8 +150,7 @@ class Book:
         self._ask(content)
         answer = yield from self._answer()
         return tuple(
-            Sheet(name=sheet["name"], visible=sheet["visible"], top=_tuples(sheet["top"]))
-            for sheet in answer["sheets"]
+            Sheet(name=sheet["name"], visible=sheet["visible"], top=_tuples(sheet["top"])) for sheet in answer["sheets"]
         )
 
     def rows(self, sheet: int, first: int) -> Generator[Progress | Rows, None, None]:
@@ -254,7 +253,7 @@ def _limit() -> None:
 
 
 def inspect(archive: zipfile.ZipFile) -> None:
-    """InputProblem unless the ZIP is an .xlsx of bearable size by its directory; nothing is unpacked for it."""
+    """InputProblem unless the ZIP is an .xlsx of bearable size, by its directory and the top of its parts."""
     parts = archive.infolist()
     names = {part.filename for part in parts}
     if "xl/workbook.xml" not in names:
@@ -321,9 +320,7 @@ def _send_rows(
     _send(pipe, {"end": True})
 
 
-def _table_rows(
-    table: python_calamine.CalamineSheet, unread: set[tuple[int, int]]
-) -> Iterator[tuple[Cell, ...]]:
+def _table_rows(table: python_calamine.CalamineSheet, unread: set[tuple[int, int]]) -> Iterator[tuple[Cell, ...]]:
     """Rows of the sheet from row 1 and column A on; an empty cell is None."""
     if table.start is None or table.end is None:
         return
@@ -353,11 +350,11 @@ def _table_rows(
 
 
 def _cell(value: object) -> Cell:
-    if value == "":
-        return None
+    if isinstance(value, str):
+        return value or None
     if isinstance(value, float) and not math.isfinite(value):
         return Odd.ERROR
-    if isinstance(value, str | bool | float | date):  # an instant is a date too
+    if isinstance(value, bool | float | date):  # an instant is a date too
         return value
     return float(value) if isinstance(value, int) else Odd.DURATION
 
