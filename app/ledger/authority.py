@@ -46,8 +46,9 @@ class Authority:
 
     def roles(self, chain: bytes) -> frozenset[str]:
         """Roles of the person to whom `chain` belongs."""
-        people = {s.get(SIGNER_STAFF) for s in self._signers.values() if s.get(SIGNER_CHAIN) == chain}
-        return frozenset(g[GRANT_ROLE] for g in self._grants.values() if g.get(GRANT_STAFF) in people)
+        people = [s.get(SIGNER_STAFF) for s in self._signers.values() if s.get(SIGNER_CHAIN) == chain]
+        held = [g.get(GRANT_ROLE) for g in self._grants.values() if g.get(GRANT_STAFF) in people]
+        return frozenset(role for role in held if isinstance(role, str))
 
     def may_write(self, chain: bytes, kind: int) -> bool:
         """Whether an act of `chain` on record kind `kind` takes effect here."""

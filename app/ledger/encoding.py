@@ -17,6 +17,7 @@ import cbor2
 from app.errors import ChainBroken
 
 MAX_DEPTH = 8
+_SHORTER = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}  # the smallest number that needs so many bytes
 _CONTROL = {chr(c) for c in range(0x20) if c != 0x0A} | {chr(c) for c in range(0x7F, 0xA0)}
 
 
@@ -56,6 +57,27 @@ def decode_first(data: bytes, offset: int) -> tuple[Any, int]:
     except ChainBroken:
         raise ChainBroken("d1-bytes", offset=offset) from None
     return value, end
+
+
+def head(data: bytes, offset: int) -> tuple[int, int, int]:
+    """Major type and argument of the item that starts at `offset`, and the offset behind its head.
+
+    ChainBroken("d1-bytes") for a longer form than needed, a float, a tag or an indefinite length; IndexError where
+    the data ends within the head.
+    """
+    first = data[offset]
+    major, argument = first >> 5, first & 0x1F
+    if argument < 24:
+        if major < 6 or (major == 7 and 20 <= argument <= 22):
+            return major, argument, offset + 1
+    elif argument < 28 and major < 6:
+        size = 1 << (argument - 24)
+        end = offset + 1 + size
+        data[end - 1]  # IndexError: the number must be there
+        argument = int.from_bytes(data[offset + 1 : end], "big")
+        if argument >= _SHORTER[size]:
+            return major, argument, end
+    raise ChainBroken("d1-bytes")
 
 
 def _check(value: Any, depth: int) -> None:

@@ -56,8 +56,13 @@ def _place(position: int | None) -> int:
 
 def fold_hash(registers: Mapping[tuple[bytes, int], Iterable[bytes]]) -> bytes:
     """Fold hash of `formats.md` over (object, field) -> live dots; registers without a live dot do not count."""
+    return fold_hash_in_order(sorted(registers.items()))
+
+
+def fold_hash_in_order(registers: Iterable[tuple[tuple[bytes, int], Iterable[bytes]]]) -> bytes:
+    """`fold_hash` of registers that come one after the other, ascending."""
     digest = hashlib.sha256(b"\x06")
-    for (object_id, field), dots in sorted(registers.items()):
+    for (object_id, field), dots in registers:
         alive = sorted(dots)
         if alive:
             digest.update(encode([object_id, field, alive]))
