@@ -1,12 +1,12 @@
 """The desk of the person who works here: the vault, the acting person, the place, the clock.
 
-Every verb of this package takes a desk, is one act and one transaction, and returns what it touched. A verb called twice
-with the same draft does nothing the second time: the draft carries the id of what it makes.
+Every verb of this package takes a desk, is one act and one transaction, and returns what it touched. A verb called
+twice with the same draft does nothing the second time: the draft carries the id of what it makes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,9 +18,11 @@ from app.models.queries.households import Sheet
 from app.models.rules import forms
 from app.models.store import Transaction
 from app.models.tables import TABLES
+from app.progress import Progress, Steps
 from app.sync.journal import Author, Touched
 from app.vault.vault import Vault
 
+SLICE = 10  # households whose summaries are derived in one transaction: well under 50 ms
 SHANGHAI = timedelta(hours=8)  # Asia/Shanghai has had no summer time since 1991
 
 
@@ -58,9 +60,7 @@ def created(kind: RecordKind, object_id: bytes, values: Mapping[str, Value]) -> 
     return Said(kind=kind.number, object=object_id, values=facts)
 
 
-def amended(
-    sheet: Sheet, values: Mapping[str, Value], *, restate: frozenset[str] = frozenset()
-) -> Said | None:
+def amended(sheet: Sheet, values: Mapping[str, Value], *, restate: frozenset[str] = frozenset()) -> Said | None:
     """What an act says of an object it changes: the values that differ from the sheet (and those in `restate`, which
     settle a dispute), each naming what it replaces; None when nothing differs."""
     facts: dict[int, Value] = {}
@@ -87,16 +87,16 @@ def exists(tx: Transaction, kind: RecordKind, object_id: bytes) -> bool:
     return tx.execute(table.select().where(table.c.id == object_id)).first() is not None
 
 
-def refresh(desk: Desk) -> Iterator[tuple[int, int]]:
-    """Derive the summaries of all stale households, a few at a time; yields (done, of)."""
+def refresh(desk: Desk) -> Steps[None]:
+    """Derive the summaries of all stale households, a few at a time."""
     done = 0
     while True:
         with desk.vault.transaction() as tx:
-            left = summaries.refresh(tx, 20)
-        done += 20
+            left = summaries.refresh(tx, SLICE)
         if not left:
             return
-        yield done, done + left
+        done += SLICE
+        yield Progress(done=done, of=done + left)
 
 
 def refuse_empty(said: Said | None) -> Said:
