@@ -87,8 +87,9 @@ def test_fictitious_numbers_are_only_for_a_demo_county() -> None:
 
 def test_residence_permits_of_hong_kong_macao_and_taiwan_count() -> None:
     for region in ("810000", "820000", "830000"):
-        # A body no person can bear: order 000.
-        assert fault(with_check(f"{region}19000101000"), demo=False) is None
+        # A body no person can bear: the day number 1 of the standard, order 000.
+        first = "19000101"
+        assert fault(with_check(f"{region}{first}000"), demo=False) is None
 
 
 @pytest.mark.parametrize(
