@@ -50,6 +50,7 @@ SENTENCES: dict[str, str] = {
     "several-spouses": "这一户有 {count} 位配偶，请留意是否填错。",
     "spouse-gender": "配偶和户主性别相同，请留意是否填错。",
     "member-count": "填的人数和这一户的行数（{members} 人）不一致，这一格没有采用，请核对。",
+    "required": "请填写“{field}”。",
     "not-offered": "“{field}”没有这一项，请从列表里选。",
     "bug": "程序出了意外，这一步没有做成。已保存的内容没有丢；请再试一次，还是这样就联系县里。",
     # --- files ---
