@@ -46,11 +46,22 @@ class Cancelled(Exception):
 
 
 @runtime_checkable
-class Touching(Protocol):
-    """A result that says what it changed."""
+class Touched(Protocol):
+    """What a verb says it changed: the roots whose files changed, whether the outbox grew."""
 
     @property
-    def touched(self) -> object: ...
+    def roots(self) -> frozenset[bytes]: ...
+
+    @property
+    def outbox(self) -> bool: ...
+
+
+@runtime_checkable
+class Touching(Protocol):
+    """A result that carries what was changed beside something else."""
+
+    @property
+    def touched(self) -> Touched: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +185,9 @@ class Lane(QObject):
         if waiting.then is not None and alive:
             waiting.then(outcome.result)
         # What was done was done, whether or not the page that asked is still there.
-        if isinstance(outcome.result, Touching):
+        if isinstance(outcome.result, Touched):
+            self.touched.emit(outcome.result)
+        elif isinstance(outcome.result, Touching):
             self.touched.emit(outcome.result.touched)
 
 

@@ -18,14 +18,15 @@ from pytestqt.qtbot import QtBot
 
 from app.errors import InputProblem
 from app.progress import Progress, Steps
+from app.sync.journal import Touched
 from app.views.background import AtOnce, Background, Cancelled, Lane, ThreadLane, refuse_objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """A result that says what it touched."""
+    """A result that carries what was touched."""
 
-    touched: str
+    touched: Touched
 
 
 @pytest.fixture
@@ -67,15 +68,14 @@ def test_both_lanes_answer_alike_and_in_order(lane: Lane, qtbot: QtBot) -> None:
 
 
 def test_what_was_touched_is_told_after_the_result(lane: Lane, qtbot: QtBot) -> None:
-    owner, told = QObject(), list[object]()
+    owner, told = QObject(), list[tuple[str, object]]()
+    change = Touched(roots=frozenset({b"h1"}), outbox=True)
     lane.touched.connect(lambda touched: told.append(("touched", touched)))
-    lane.run(
-        functools.partial(Saved, touched="h1"),
-        lambda saved: told.append(("then", saved.touched)),
-        owner=owner,
-    )
+    lane.run(functools.partial(Saved, touched=change), lambda saved: told.append(("then", saved.touched)), owner=owner)
     qtbot.waitUntil(lambda: len(told) == 2)
-    assert told == [("then", "h1"), ("touched", "h1")]
+    lane.run(lambda: change, owner=owner)
+    qtbot.waitUntil(lambda: len(told) == 3)
+    assert told == [("then", change), ("touched", change), ("touched", change)]
 
 
 def test_an_error_nobody_waits_for_is_told_by_the_lane(lane: Lane, qtbot: QtBot) -> None:
@@ -91,9 +91,9 @@ def test_the_result_of_a_dead_owner_is_dropped_but_what_it_touched_is_told(lane:
     touched: list[object] = []
     lane.touched.connect(touched.append)
     shiboken6.delete(owner)
-    lane.run(functools.partial(Saved, touched="h1"), told.append, owner=owner)
+    lane.run(lambda: Touched(outbox=True), told.append, owner=owner)
     qtbot.waitUntil(lambda: bool(touched))
-    assert (told, touched) == ([], ["h1"])
+    assert (told, touched) == ([], [Touched(outbox=True)])
 
 
 def test_work_runs_beside_the_window_and_callbacks_on_it(background: Background, qtbot: QtBot) -> None:

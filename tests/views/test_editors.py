@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from app.errors import InputProblem
 from app.models.fields import Field, Type, Value, code, codes, link, long_text, plain, text
 from app.models.records.registry import KINDS
+from app.models.rules import pinyin
 from app.views.parts import wording
 from app.views.parts.editors import ChoiceEditor, LineEditor, YesNoEditor, editor
 from app.views.parts.form import HIDDEN, RecordForm
@@ -169,11 +170,14 @@ def test_a_choice_is_found_by_a_part_and_never_made_up(dressed: QApplication, qt
     inner = ChoiceEditor(
         [(1, "配偶"), (2, "之子"), (3, "之女")],
         name="关系",
-        initials=lambda label: {"配偶": "po"}.get(label, "zz"),
+        initials=pinyin.initials,
     )
     qtbot.addWidget(inner)
-    inner.line.setText("po")
+    inner.line.setText("p")
     assert inner.key() == 1
+    inner.line.setText("z")
+    with pytest.raises(InputProblem):
+        inner.key()
     inner.line.setText("之女")
     assert inner.key() == 3
     inner.line.setText("之")

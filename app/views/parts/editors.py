@@ -10,8 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 
-from PySide6.QtCore import QDate, QEvent, QLocale, QObject, QPoint, QStringListModel, Qt, Signal
-from PySide6.QtGui import QAction, QFocusEvent, QKeyEvent, QResizeEvent, QTextCharFormat, QWheelEvent
+from PySide6.QtCore import (
+    QDate,
+    QEvent,
+    QLocale,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPoint,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import (
+    QAction,
+    QFocusEvent,
+    QKeyEvent,
+    QResizeEvent,
+    QStandardItem,
+    QStandardItemModel,
+    QTextCharFormat,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCalendarWidget,
@@ -35,6 +54,8 @@ from app.views.parts import wording
 from app.views.parts.words import Flow, restyle, row
 
 Choices = Sequence[tuple[Hashable, str]]
+# All readings of some words as initials of their pinyin: `app.models.rules.pinyin.initials`.
+Initials = Callable[[str], tuple[str, ...]]
 
 
 class Editor(QWidget):
@@ -199,7 +220,7 @@ class ChoiceEditor(Editor):
     kept.
     """
 
-    def __init__(self, choices: Choices, *, name: str = "", initials: Callable[[str], str] | None = None) -> None:
+    def __init__(self, choices: Choices, *, name: str = "", initials: Initials | None = None) -> None:
         super().__init__()
         self.box = _QuietCombo()
         self.box.setAccessibleName(name)
@@ -230,7 +251,9 @@ class ChoiceEditor(Editor):
         # The first line takes a choice back; in the field itself it stands as nothing.
         self.box.addItems([tr("（不填）"), *self._labels[1:]])
         self.box.blockSignals(False)
-        completer = QCompleter(QStringListModel(self._labels[1:], self), self)
+        completer = _Completer(self)
+        completer.setModel(self._completions())
+        completer.setCompletionRole(Qt.ItemDataRole.UserRole)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         completer.setMaxVisibleItems(12)
@@ -269,6 +292,18 @@ class ChoiceEditor(Editor):
     def mark_faulty(self, faulty: bool) -> None:
         restyle(self.box, "faulty", faulty)
 
+    def _completions(self) -> QStandardItemModel:
+        """What is found while typing: any part of the words, or of their initials."""
+        model = QStandardItemModel(self)
+        for text in self._labels[1:]:
+            item = QStandardItem(text)
+            item.setData(" ".join((text, *self._readings(text))), Qt.ItemDataRole.UserRole)
+            model.appendRow(item)
+        return model
+
+    def _readings(self, text: str) -> tuple[str, ...]:
+        return self._initials(text) if self._initials else ()
+
     def _value_or_none(self) -> Hashable:
         try:
             return self.key()
@@ -281,7 +316,7 @@ class ChoiceEditor(Editor):
         matches = [
             index
             for index, item in enumerate(self._labels)
-            if index and (item.startswith(text) or (self._initials and self._initials(item).startswith(text.lower())))
+            if index and any(word.startswith(text.lower()) for word in (item, *self._readings(item)))
         ]
         return matches[0] if len(matches) == 1 else None
 
@@ -298,6 +333,13 @@ class ChoiceEditor(Editor):
         with suppress(InputProblem):
             self.show_value(self.value())
         self.left.emit()
+
+
+class _Completer(QCompleter):
+    """Finds by words and initials, and writes the words."""
+
+    def pathFromIndex(self, index: QModelIndex | QPersistentModelIndex) -> str:  # noqa: N802 - Qt's name
+        return str(index.data(Qt.ItemDataRole.DisplayRole))
 
 
 class _QuietCombo(QComboBox):
@@ -411,7 +453,7 @@ def editor(
     *,
     links: Choices = (),
     today: str | None = None,
-    initials: Callable[[str], str] | None = None,
+    initials: Initials | None = None,
 ) -> Editor:
     """The editor of `field`; `links` are the objects a link field may name, codes that ended before `today`
     are left out."""

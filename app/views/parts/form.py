@@ -7,7 +7,7 @@ width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
@@ -19,7 +19,7 @@ from app.models.fields import Field, Type, Value
 from app.text import tr
 from app.views import theme
 from app.views.parts import wording
-from app.views.parts.editors import Choices, Editor, editor
+from app.views.parts.editors import Choices, Editor, Initials, editor
 from app.views.parts.words import label, restyle, row
 
 WIDE = frozenset({Type.LONG_TEXT, Type.CODES})
@@ -130,7 +130,7 @@ class RecordForm(QWidget):
         links: Mapping[str, Choices] | None = None,
         notes: Mapping[str, str] | None = None,
         today: str | None = None,
-        initials: Callable[[str], str] | None = None,
+        initials: Initials | None = None,
     ) -> None:
         super().__init__()
         self.fields = tuple(field for field in fields if field.type not in HIDDEN)
@@ -196,7 +196,7 @@ class RecordForm(QWidget):
         except HudangError as error:
             return sentence(error)
         if field.required and value is None:
-            return tr("请填写{field}。", field=tr(field.label))
+            return sentence(InputProblem("required", field=tr(field.label)))
         return ""
 
     def _on_changed(self, name: str) -> None:
