@@ -29,7 +29,7 @@ def database() -> Connection:
 
 def tables(tx: Connection) -> dict[str, list[Any]]:
     """All derived tables after canonical sort."""
-    return {t.name: sorted(map(repr, tx.execute(select(t)))) for t in DERIVED.sorted_tables if t.name != "stale"}
+    return {t.name: sorted(map(repr, tx.execute(select(t)))) for t in DERIVED.sorted_tables if t.name not in ("stale", "summary")}
 
 
 def keep(tx: Connection, signed: Signed, position: int | None) -> None:
