@@ -15,18 +15,34 @@ from app.errors import ChainBroken
 from app.ledger import chain as chains
 from app.ledger import checkpoint as checkpoints
 from app.ledger.act import Circumstances, Pen, Random, Said, Signed, start, write
+from app.ledger.authority import KINDS
 from app.ledger.chain import Chain
-from app.ledger.entry import Entry, Kind, decode_entry, dot, entry_id, open_payload
+from app.ledger.entry import (
+    Entry,
+    Kind,
+    Payload,
+    decode_entry,
+    encode_payload,
+    entry_id,
+    open_payload,
+)
+from app.ledger.signatures import public_key
 from app.ledger.streams import buckets, digest_of
 from app.ledger.tree import verify_consistency, verify_range
 from app.models import store
 from app.models.store import Item, Transaction
+from app.progress import Progress, Steps
 from app.sync.protocol import CountyKey, Delivery, Receipt
+from app.text import tr
 from app.vault import kept
+from app.vault.vault import Vault
 
 COUNTY = "county.pub"
 CHECKPOINT = "checkpoint"
 CURSOR = "cursor"
+AUTHORITY = "authority"  # [highest position of an act that needed authority, whether one came late]
+LEFT = "left"  # roots whose facts went
+REFOLD = "refold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +75,16 @@ def begin(tx: Transaction, seed: bytes, nonce: bytes, staff: bytes, now_ms: int,
     return signed
 
 
+def author_of(tx: Transaction, seed: bytes, build: int) -> Author:
+    """Whose signing seed this is: the person and their own chain in this vault; ChainBroken("chain-foreign") when no
+    chain here is signed with it."""
+    key = public_key(seed)
+    for mine in kept.own_chains(tx):
+        if mine.state.public_key == key and mine.state.actor is not None:
+            return Author(staff=mine.state.actor, chain=mine.state.id, seed=seed, build=build)
+    raise ChainBroken("chain-foreign")
+
+
 def append(
     tx: Transaction,
     author: Author,
@@ -71,6 +97,8 @@ def append(
 ) -> Touched:
     """One act of `author`: signed, chained, kept and folded."""
     mine = _own(tx, author.chain)
+    if public_key(author.seed) != mine.state.public_key:
+        raise ChainBroken("chain-foreign")  # a colleague's chain: it would be broken for good
     at = Circumstances(wall=now_ms, seen=_seen(tx), app=author.build)
     pen = Pen(chain=mine.state, seed=author.seed)
     signed, pen = write(pen, act, roots, said, at, random, refs)
@@ -100,6 +128,8 @@ def _own(tx: Transaction, chain_id: bytes) -> kept.KeptChain:
 def settle(tx: Transaction, receipt: Receipt, now_ms: int) -> Touched:
     """Check a receipt against our own chain and the last checkpoint, keep it, raise `acknowledged`."""
     mine = _own(tx, receipt.chain)
+    if receipt.start > mine.acknowledged:
+        raise ChainBroken("receipt-foreign", seq=receipt.start)  # would leave entries behind without a receipt
     checkpoint = take_checkpoint(tx, receipt.note, receipt.consistency)
     seq, positions = receipt.start, dict[bytes, int]()
     for (first, count), proof in zip(receipt.runs, receipt.proofs, strict=True):
@@ -114,7 +144,9 @@ def settle(tx: Transaction, receipt: Receipt, now_ms: int) -> Touched:
     if any(before[i] not in (None, p) for i, p in positions.items()):
         raise ChainBroken("receipt-moved", seq=receipt.start)
     touched = _place(tx, fresh)
-    kept.put_receipt(tx, receipt.chain, receipt.start, seq - receipt.start, receipt.runs[0][0], now_ms, receipt.encode())
+    kept.put_receipt(
+        tx, receipt.chain, receipt.start, seq - receipt.start, receipt.runs[0][0], now_ms, receipt.encode()
+    )
     kept.put_chain(tx, mine.state, own=True, acknowledged=max(mine.acknowledged, seq))
     return Touched(roots=touched, outbox=True)
 
@@ -155,8 +187,15 @@ def _place(tx: Transaction, positions: dict[bytes, int]) -> frozenset[bytes]:
 
 
 def put_county(tx: Transaction, key: CountyKey) -> None:
-    """Keep county.pub, whose id the enrolment code named."""
+    """Keep county.pub, whose id the enrolment code named, as what it is: the first entry of the log. So nobody else's
+    chain can ever stand at the root of authority here. Again does nothing."""
+    entry, identity = decode_entry(key.entry), entry_id(key.entry)
+    state = chains.begin(entry, identity, key.signature)
     kept.put_setting(tx, COUNTY, key.encode())
+    if kept.chain(tx, state.id) is None:
+        kept.put_chain(tx, state, own=False, acknowledged=0)
+        row = kept.entry_row(entry, identity, key.entry, key.signature, 0)
+        kept.put_entries(tx, [row], [encode_payload(Payload(bytes(32), ()))])
 
 
 def county_facts(tx: Transaction) -> dict[int, Any]:
@@ -178,47 +217,100 @@ def county_body(key: CountyKey) -> dict[int, Any]:
 
 
 def deliver(tx: Transaction, delivery: Delivery) -> Touched:
-    """Check and fold what the county delivered; afterwards the cursor stands where the page ends."""
+    """Check and fold what the county delivered; afterwards the cursor stands where the page ends.
+
+    ChainBroken when a signature or commitment does not hold, or when what came contradicts what is held."""
     take_checkpoint(tx, delivery.note, delivery.consistency)
-    known = kept.known_entries(tx, [entry_id(item.entry) for item in delivery.entries])
+    known = kept.known_entries(tx, [entry_id(sent.entry) for sent in delivery.entries])
+    bare = kept.without_payload(tx, list(known))
     rows: list[dict[str, Any]] = []
     payloads: list[bytes] = []
+    restored: list[tuple[bytes, bytes]] = []
     items: list[Item] = []
     streams: list[tuple[bytes, bytes]] = []
     placed: dict[bytes, int] = {}
     keys: dict[bytes, Chain] = {}
+    left = set(kept.setting(tx, LEFT) or ())
+    again = bool(kept.setting(tx, REFOLD))
     for sent in delivery.entries:
         identity = entry_id(sent.entry)
-        entry = decode_entry(sent.entry)
+        streams.extend((root, identity) for root in sent.roots)
         if identity in known:
             if known[identity] is None:
                 placed[identity] = sent.position
             elif known[identity] != sent.position:
                 raise ChainBroken("delivery-moved", position=sent.position)
-            streams.extend((root, identity) for root in entry.roots)
-            continue
-        _check_foreign(tx, keys, entry, identity, sent.signature, sent.position)
-        values = open_payload(entry, sent.payload).values
-        items.append(Item(entry=entry, dot=dot(sent.entry, entry), position=sent.position, values=values))
-        rows.append(kept.entry_row(entry, identity, sent.entry, sent.signature, sent.position))
-        payloads.append(sent.payload)
-        streams.extend((root, identity) for root in entry.roots)
+            if identity not in bare:
+                again |= not left.isdisjoint(sent.roots)
+                continue
+            bare.discard(identity)
+            restored.append((identity, sent.payload))  # its household had left this vault and comes back
+        else:
+            entry = decode_entry(sent.entry)
+            _check_foreign(tx, keys, entry, identity, sent.signature, sent.position)
+            rows.append(kept.entry_row(entry, identity, sent.entry, sent.signature, sent.position))
+            payloads.append(sent.payload)
+            known[identity] = sent.position
+        items.append(Item.of(sent.entry, sent.payload, sent.position))
     kept.put_entries(tx, rows, payloads)
+    kept.put_payloads(tx, restored)
     kept.put_streams(tx, streams)
+    # Stream by stream a grant may come behind what it allows: those go first, in the county's order.
+    items.sort(key=lambda item: (not _needs_authority(item), item.position or 0))
+    _note_authority(tx, items)
     touched = store.fold(tx, items) | _place(tx, placed)
     for root in delivery.left:
         touched |= forget(tx, root)
+    back = left & {root for root, _ in streams}
+    if back:
+        kept.put_setting(tx, LEFT, sorted(left - back))
+    if again:
+        kept.put_setting(tx, REFOLD, True)
     kept.put_setting(tx, CURSOR, delivery.cursor)
     kept.number_streams(tx, {root for root, _ in streams}, delivery.cursor)
-    return Touched(roots=touched)
+    return Touched(roots=touched, outbox=bool(placed))
+
+
+def catch_up(vault: Vault) -> Steps[Touched]:
+    """After the last page: fold anew what pages in the order of streams could not fold right at once. Mostly nothing;
+    what is left undone by a crash is done the next time."""
+    with vault.transaction() as tx:
+        if kept.setting(tx, REFOLD):
+            for done, of in store.refold(tx):
+                yield Progress(done=done, of=of, doing=tr("正在重新整理"))
+            roots = frozenset(kept.heads(tx))
+        elif (kept.setting(tx, AUTHORITY) or (0, False))[1]:
+            roots = store.refold_authority(tx)
+        else:
+            return Touched()
+        newest, _ = kept.setting(tx, AUTHORITY) or (0, False)
+        kept.put_setting(tx, AUTHORITY, [newest, False])
+        kept.put_setting(tx, REFOLD, False)
+    return Touched(roots=roots)
+
+
+def _needs_authority(item: Item) -> bool:
+    return any(change.kind in KINDS for change in item.entry.changes)
+
+
+def _note_authority(tx: Transaction, items: Sequence[Item]) -> None:
+    """Note when acts that need authority come behind others of a later position: what took effect has then to be
+    judged anew."""
+    places = [item.position for item in items if item.position is not None and _needs_authority(item)]
+    if places:
+        newest, late = kept.setting(tx, AUTHORITY) or (0, False)
+        kept.put_setting(tx, AUTHORITY, [max(newest, places[-1]), late or places[0] < newest])
 
 
 def _check_foreign(
     tx: Transaction, keys: dict[bytes, Chain], entry: Entry, identity: bytes, signature: bytes, position: int
 ) -> None:
-    """The signature of an entry of another chain, under the key its chain has by then (`keys` remembers them for one
-    delivery); a genesis makes the chain known, a rotation changes its key."""
+    """The signature of an entry that is new here, under the key its chain has by then (`keys` remembers them for one
+    delivery). A genesis makes the chain known, a rotation changes its key. An entry of our own that we do not have was
+    lost with a disk that had to be restored: it is taken up again, where it fits."""
     if entry.kind == Kind.GENESIS:
+        if kept.chain(tx, entry.chain) is not None:
+            raise ChainBroken("log-contradiction", position=position)
         keys[entry.chain] = chains.begin(entry, identity, signature)
         kept.put_chain(tx, keys[entry.chain], own=False, acknowledged=0)
         return
@@ -227,7 +319,13 @@ def _check_foreign(
         found = kept.chain(tx, entry.chain)
         if found is None:
             raise ChainBroken("delivery-without-key", position=position)
-        state = keys[entry.chain] = found.state
+        state = found.state
+        if found.own and entry.seq == state.next_seq:
+            after = chains.extend(state, entry, identity, signature)
+            kept.put_chain(tx, after, own=True, acknowledged=after.next_seq)
+            return
+        if not found.own:
+            keys[entry.chain] = state
     # The links between are not here: only what the key says can be checked, so the chain is asked as if it stood
     # just before this entry.
     before = replace(state, next_seq=entry.seq, head=entry.prev)
@@ -238,8 +336,12 @@ def _check_foreign(
 
 
 def forget(tx: Transaction, root: bytes) -> frozenset[bytes]:
-    """A root left this vault: its facts go, entries of our own without a receipt stay."""
+    """A root left this vault: its facts go. While entries of our own on it have no receipt it stays: the county says
+    again that it left, as long as the heads differ."""
+    if kept.unsettled(tx, root):
+        return frozenset()
     store.erase(tx, root)
+    kept.put_setting(tx, LEFT, sorted({*(kept.setting(tx, LEFT) or ()), root}))
     return frozenset({root})
 
 
@@ -258,16 +360,28 @@ def held(tx: Transaction) -> tuple[dict[bytes, tuple[int, bytes]], bytes]:
 
 
 def walk(tx: Transaction, chain_id: bytes) -> Iterator[tuple[int, int]]:
-    """Check our own chain from its genesis: every link, signature and commitment; yields (done, of). ChainBroken names
-    the first place that does not hold, "chain-tail" when the last entries are gone."""
+    """Check our own chain from its genesis, every link and signature; yields (done, of). ChainBroken names the first
+    place that does not hold, "chain-tail" when the last entries are gone. Commitments are checked by folding."""
     mine = _own(tx, chain_id)
-    entries = kept.chain_entries(tx, chain_id)
     state: Chain | None = None
-    for done, (entry, _, identity, signature) in enumerate(entries, 1):
+    for done, (entry, _, identity, signature) in enumerate(kept.chain_entries(tx, chain_id), 1):
         if state is None:
             state = chains.begin(entry, identity, signature)
         else:
             state = chains.extend(state, entry, identity, signature)
-        yield done, len(entries)
+        yield done, mine.state.next_seq
     if state is None or state.head != mine.state.head or state.next_seq != mine.state.next_seq:
         raise ChainBroken("chain-tail", expected=mine.state.next_seq, found=state.next_seq if state else 0)
+
+
+def recheck(vault: Vault) -> Steps[None]:
+    """After a hot open: walk our own chains, fold the log anew, then call the vault recovered. Nothing changes unless
+    all of it holds; stopped or broken, the next opening asks for it again."""
+    with vault.transaction() as tx:
+        for mine in kept.own_chains(tx):
+            for done, of in walk(tx, mine.state.id):
+                if done % 200 == 0 or done == of:
+                    yield Progress(done=done, of=of, doing=tr("正在核对记录"))
+        for done, of in store.refold(tx):
+            yield Progress(done=done, of=of, doing=tr("正在重新整理"))
+    vault.recovered()

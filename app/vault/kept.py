@@ -7,7 +7,8 @@ derived ones beside them are made by `app.models.tables`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,8 +30,9 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
-from app.errors import VaultProblem
+from app.errors import ChainBroken, VaultProblem
 from app.ledger.act import Signed
 from app.ledger.chain import Chain
 from app.ledger.encoding import decode, encode
@@ -210,9 +212,40 @@ def put_entries(tx: Transaction, rows: Sequence[dict[str, Any]], payloads: Seque
     """Keep entries (rows of `entry_row`) with their payloads, and note them in the streams of the roots they name."""
     if not rows:
         return
-    tx.execute(insert(ENTRY), list(rows))
-    pairs = zip(rows, payloads, strict=True)
-    tx.execute(insert(PAYLOAD), [{"id": row["id"], "data": payload} for row, payload in pairs])
+    with _agreeing():
+        tx.execute(insert(ENTRY), list(rows))
+    put_payloads(tx, [(row["id"], payload) for row, payload in zip(rows, payloads, strict=True)])
+
+
+@contextmanager
+def _agreeing() -> Iterator[None]:
+    """Two entries at one place of a chain or of the county's log: somebody's log is not what it was."""
+    try:
+        yield
+    except IntegrityError:
+        raise ChainBroken("log-contradiction") from None
+
+
+def put_payloads(tx: Transaction, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+    """Keep (entry id, payload) of entries that are kept without."""
+    if pairs:
+        tx.execute(insert(PAYLOAD), [{"id": identity, "data": payload} for identity, payload in pairs])
+
+
+def without_payload(tx: Transaction, ids: Sequence[bytes]) -> set[bytes]:
+    """Which of these kept entries have no payload, because their household left this vault."""
+    joined = ENTRY.outerjoin(PAYLOAD, PAYLOAD.c.id == ENTRY.c.id)
+    found: set[bytes] = set()
+    for at in range(0, len(ids), 400):
+        query = select(ENTRY.c.id).select_from(joined).where(PAYLOAD.c.id.is_(None))
+        found.update(tx.scalars(query.where(ENTRY.c.id.in_(ids[at : at + 400]))))
+    return found
+
+
+def unsettled(tx: Transaction, root: bytes) -> bool:
+    """Whether the stream of `root` has entries of our own that the county has not placed."""
+    query = select(STREAM.c.id).join(ENTRY, ENTRY.c.id == STREAM.c.id)
+    return tx.scalar(query.where(STREAM.c.root == root, ENTRY.c.position.is_(None)).limit(1)) is not None
 
 
 def put_streams(tx: Transaction, pairs: Iterable[tuple[bytes, bytes]]) -> None:
@@ -232,9 +265,13 @@ def known_entries(tx: Transaction, ids: Sequence[bytes]) -> dict[bytes, int | No
 
 
 def put_positions(tx: Transaction, positions: dict[bytes, int]) -> None:
-    """Entries (by id) stand at these positions of the county's log."""
-    for identity, position in positions.items():
-        tx.execute(update(ENTRY).where(ENTRY.c.id == identity).values(position=position))
+    """Entries (by id) stand at these positions of the county's log; ChainBroken("log-contradiction") where another
+    entry stands."""
+    rows = [{"b_id": identity, "b_position": position} for identity, position in positions.items()]
+    if rows:
+        with _agreeing():
+            where = ENTRY.c.id == bindparam("b_id")
+            tx.execute(update(ENTRY).where(where).values(position=bindparam("b_position")), rows)
 
 
 def own_ids(tx: Transaction, chain_id: bytes, first: int, count: int) -> list[bytes]:
