@@ -9,19 +9,19 @@ position and from a chain that had authority there; a field this program does no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, insert, select, text, update
+from sqlalchemy import Table, bindparam, delete, exists, insert, select, update
 
 from app.errors import ChainBroken
 from app.ledger import authority as authorities
 from app.ledger.authority import Authority
 from app.ledger.encoding import decode, encode
-from app.ledger.entry import Entry, Kind, Withheld, decode_entry, dot, open_payload
+from app.ledger.entry import Change, Entry, Kind, Withheld, decode_entry, dot, open_payload
 from app.ledger.registers import Register, fold_hash
 from app.models.fields import LIFE, RecordKind, Root
-from app.models.records.registry import BY_NUMBER
+from app.models.records.registry import BY_NAME, BY_NUMBER
 from app.models.tables import (
     DERIVED,
     ENTRY,
@@ -159,14 +159,15 @@ def place(tx: Transaction, items: Sequence[Item]) -> frozenset[bytes]:
                     register.live[known] = (placed[known], value)
                     target.written.add(number)
     touched = _write(tx, objects.values())
-    return touched | (fold(tx, waiting) if waiting else frozenset())
+    parts = [allowed for item in waiting if (allowed := _authority_part(item)) is not None]
+    return touched | (fold(tx, parts) if parts else frozenset())
 
 
 def refold(tx: Transaction, slice_size: int = 500) -> Iterator[tuple[int, int]]:
     """Empty the derived tables and fold the whole log anew; yields (entries done, of)."""
     for table in DERIVED.sorted_tables:
         tx.execute(delete(table))
-    tx.execute(text(f"DELETE FROM {SEARCH}"))
+    tx.execute(delete(SEARCH))
     order = select(ENTRY.c.id).order_by(
         ENTRY.c.position.is_(None), ENTRY.c.position, ENTRY.c.chain, ENTRY.c.seq
     )
@@ -174,6 +175,41 @@ def refold(tx: Transaction, slice_size: int = 500) -> Iterator[tuple[int, int]]:
     for start in range(0, len(ids), slice_size):
         fold(tx, stored_items(tx, ids[start : start + slice_size], erased=True))
         yield min(start + slice_size, len(ids)), len(ids)
+
+
+def refold_authority(tx: Transaction) -> frozenset[bytes]:
+    """Judge the acts on kinds that need authority anew, in the county's order: they came in another one. The roots
+    whose files changed. Looks only at streams that are not of households: there these acts stand."""
+    for number in sorted(authorities.KINDS):
+        tx.execute(delete(FIELD_STATE).where(FIELD_STATE.c.kind == number))
+        tx.execute(delete(TABLES[number]))
+    households = select(TABLES[BY_NAME["household"].number].c.id)
+    query = select(ENTRY.c.id).where(
+        ENTRY.c.position.is_not(None),
+        ENTRY.c.id.in_(select(STREAM.c.id).where(STREAM.c.root.not_in(households))),
+    )
+    items = stored_items(tx, list(tx.scalars(query.order_by(ENTRY.c.position))), erased=True)
+    return fold(tx, [part for item in items if (part := _authority_part(item)) is not None])
+
+
+def _authority_part(item: Item) -> Item | None:
+    """What an act says of kinds that need authority, None when it says nothing of them."""
+    changes: list[Change] = []
+    values: list[Any] = []
+    bases: dict[tuple[int, int], tuple[bytes, ...]] = {}
+    at = 0
+    for index, change in enumerate(item.entry.changes):
+        if change.kind in authorities.KINDS:
+            for number in change.fields:
+                if (index, number) in item.entry.bases:
+                    bases[len(changes), number] = item.entry.bases[index, number]
+            changes.append(change)
+            values.extend(item.values[at : at + len(change.fields)])
+        at += len(change.fields)
+    if not changes:
+        return None
+    entry = replace(item.entry, changes=tuple(changes), bases=bases)
+    return replace(item, entry=entry, values=tuple(values))
 
 
 def stored_items(tx: Transaction, ids: Sequence[bytes], *, erased: bool = False) -> list[Item]:
@@ -403,8 +439,8 @@ def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def erase(tx: Transaction, root: bytes) -> None:
-    """Take a root out of the tables: rows and registers of its objects, and the payloads of its settled entries. The
-    signed bytes stay, so that chains and streams still prove what they say."""
+    """Take a root out of the tables: rows and registers of its objects, and the payloads of its settled entries that
+    stand in no other stream held. The signed bytes stay, so that chains and streams still prove what they say."""
     for number, table in TABLES.items():
         objects = list(tx.scalars(select(table.c.id).where(table.c.root == root)))
         for part in _chunks(objects):
@@ -414,6 +450,8 @@ def erase(tx: Transaction, root: bytes) -> None:
             tx.execute(delete(table).where(table.c.id.in_(part)))
     settled = select(STREAM.c.id).join(ENTRY, ENTRY.c.id == STREAM.c.id)
     settled = settled.where(STREAM.c.root == root, ENTRY.c.position.is_not(None))
+    beside = STREAM.alias()
+    settled = settled.where(~exists().where(beside.c.id == STREAM.c.id, beside.c.root != root))
     tx.execute(delete(PAYLOAD).where(PAYLOAD.c.id.in_(settled)))
     tx.execute(delete(STREAM).where(STREAM.c.root == root))
     mark_stale(tx, [root])
