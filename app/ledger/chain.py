@@ -82,7 +82,12 @@ def extend(chain: Chain, entry: Entry, identity: bytes, signature: bytes) -> Cha
             raise ChainBroken("bad-rotation", seq=entry.seq)
         check_public_key(algorithm, key)
     return Chain(
-        id=chain.id, next_seq=entry.seq + 1, head=identity, algorithm=algorithm, public_key=key, actor=chain.actor
+        id=chain.id,
+        next_seq=entry.seq + 1,
+        head=identity,
+        algorithm=algorithm,
+        public_key=key,
+        actor=chain.actor,
     )
 
 

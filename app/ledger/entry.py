@@ -187,7 +187,9 @@ def _read(t: Any) -> Entry:
     bases: dict[tuple[int, int], tuple[bytes, ...]] = {}
     for index, field, dots in t.get(9, ()):
         _must(_count(index) and index < len(changes) and field in changes[index].fields and len(dots) > 0)
-        _must(all(_is(d, 16) for d in dots) and list(dots) == sorted(set(dots)) and (index, field) not in bases)
+        _must(
+            all(_is(d, 16) for d in dots) and list(dots) == sorted(set(dots)) and (index, field) not in bases
+        )
         bases[index, field] = tuple(dots)
     _must(list(bases) == sorted(bases))
     roots, refs = tuple(t.get(7, ())), tuple(t.get(16, ()))
@@ -304,7 +306,8 @@ def _open(slots: list[tuple[int, Change, int]], secret: Any, items: Any) -> tupl
         _must(_is(secret, 32))
         values = tuple(_freeze(item) for item in items)
         found = [
-            commit_value(salt(secret, i), change.object, field, items[i]) for i, (_, change, field) in enumerate(slots)
+            commit_value(salt(secret, i), change.object, field, items[i])
+            for i, (_, change, field) in enumerate(slots)
         ]
         return Payload(secret, values), found
     values_: list[Any] = []

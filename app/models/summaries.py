@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select
 
 from app.models.records.registry import BY_NAME
 from app.models.rules.pinyin import initials
@@ -46,7 +46,7 @@ def refresh(tx: Transaction, limit: int = 200) -> int:
         return 0
     numbers = list(tx.scalars(select(SUMMARY.c.number).where(SUMMARY.c.household.in_(marked))))
     for number in numbers:
-        tx.execute(text(f"DELETE FROM {SEARCH} WHERE rowid = :n"), {"n": number})
+        tx.execute(delete(SEARCH).where(SEARCH.c.rowid == number))
     tx.execute(delete(SUMMARY).where(SUMMARY.c.household.in_(marked)))
     for household in marked:
         _derive(tx, household)
@@ -132,7 +132,7 @@ def _derive(tx: Transaction, household: bytes) -> None:
     }
     number = tx.execute(insert(SUMMARY).values(**values)).inserted_primary_key[0]  # type: ignore[index]
     words = " ".join(_words(row, people))
-    tx.execute(text(f"INSERT INTO {SEARCH} (rowid, words) VALUES (:n, :w)"), {"n": number, "w": words})
+    tx.execute(insert(SEARCH).values(rowid=number, words=words))
 
 
 def _disputes(tx: Transaction, objects: Sequence[bytes]) -> int:

@@ -1,4 +1,4 @@
-"""The tables that laptop and county share: derived ones from the declarations, and those of the log they are derived from.
+"""The tables that laptop and county share: those of the log, and those derived from it by the declarations.
 
 Derived tables (one per record kind, `field_state`, `stale`) are never migrated by hand: a new field is ADD COLUMN,
 anything else is folded anew. A row holds the shown values and its creating entry; `field_state` has a row only for a
@@ -103,7 +103,8 @@ SUMMARY = Table(
     Column("disputed", Integer, nullable=False),
     Column("card_no", Text),
 )
-SEARCH = "household_search"  # FTS5: rowid = summary.number, one column of words
+# FTS5, made by `create_tables`: rowid is the number of the summary.
+SEARCH = Table("household_search", MetaData(), Column("rowid", Integer), Column("words", Text))
 
 _COLUMN_TYPES: dict[Type, type[TypeEngine[Any]]] = {
     Type.TEXT: Text,
@@ -163,7 +164,7 @@ def create_tables(tx: Transaction) -> None:
     """Create what is missing: tables, and columns of fields that were declared since."""
     LOG.create_all(tx)
     DERIVED.create_all(tx)
-    tx.execute(text(f"CREATE VIRTUAL TABLE IF NOT EXISTS {SEARCH} USING fts5(words, tokenize='unicode61')"))
+    tx.execute(text("CREATE VIRTUAL TABLE IF NOT EXISTS household_search USING fts5(words, tokenize='unicode61')"))
     present = inspect(tx)
     for kind in KINDS:
         known = {column["name"] for column in present.get_columns(kind.name)}

@@ -12,7 +12,7 @@ from app.models import store
 from app.models.fields import RecordKind, Value
 from app.models.records.registry import BY_NAME
 from app.models.summaries import words_of
-from app.models.tables import SEARCH, SUMMARY, TABLES, Transaction, from_column
+from app.models.tables import SUMMARY, TABLES, Transaction, from_column
 
 HOUSEHOLD, MEMBER, CARD, ATTACHMENT = (
     TABLES[BY_NAME[name].number] for name in ("household", "member", "card", "attachment")
@@ -135,8 +135,8 @@ def _listed(query: Select[Any], wanted: Filter) -> Select[Any]:
     query = query.select_from(SUMMARY).join(HOUSEHOLD, HOUSEHOLD.c.id == SUMMARY.c.household)
     if wanted.typed.strip():
         terms = words_of(wanted.typed)
-        match = text(f"summary.number IN (SELECT rowid FROM {SEARCH} WHERE {SEARCH} MATCH :typed)")
-        query = query.where(match.bindparams(typed=" AND ".join(terms) or '"\x00"'))
+        found = text("summary.number IN (SELECT rowid FROM household_search WHERE household_search MATCH :typed)")
+        query = query.where(found.bindparams(typed=" AND ".join(terms) or '"\x00"'))
     if wanted.group is not None:
         query = query.where(HOUSEHOLD.c.villager_group == wanted.group)
     if wanted.area is not None:

@@ -1,4 +1,4 @@
-"""Household and member: the file itself. Every column of the national full-field export is here (reference 3.3-3.11)."""
+"""Household and member: the file itself, with every column of the national full-field export (reference 3.3-3.11)."""
 
 from __future__ import annotations
 

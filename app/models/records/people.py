@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from app.ledger import authority
-from app.models.fields import Merge, Privacy, RecordKind, Root, Type, code, link, plain, text
+from app.models.fields import Merge, RecordKind, Root, Type, code, link, plain, text
 
 STAFF = RecordKind(
     number=authority.STAFF,

@@ -1,7 +1,7 @@
 """What is wrong with a filled-in record before it is saved: one answer for form and verb. Pure.
 
-A finding that blocks stands beside its field; the others are for the person to look at. Records from elsewhere are never
-refused by these rules: the county stores what was signed and makes a task of it.
+A finding that blocks stands beside its field; the others are for the person to look at. Records from elsewhere are
+never refused by these rules: the county stores what was signed and makes a task of it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def problems(
             field.check(value)
         except InputProblem as problem:
             found[field.name] = problem
-    for name, problem in _of_kind(kind, values, demo=demo, today=today):
-        found.setdefault(name, problem)
+    for name, finding in _of_kind(kind, values, demo=demo, today=today):
+        found.setdefault(name, finding)
     return found
 
 

@@ -1,6 +1,6 @@
 """Pinyin initials of names, with the readings that surnames have. Pure.
 
-pypinyin gives the common reading of a character; a surname often has another (单 shàn, 仇 qiú, 查 zhā, 解 xiè, 曾 zēng).
+pypinyin gives the common reading of a character; a surname often has another (单 shàn, 仇 qiú, 查 zhā, 解 xiè).
 A name keeps every plausible reading of its first character, so that both `czy` and `zzy` find 曾子怡.
 """
 
