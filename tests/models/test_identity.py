@@ -111,10 +111,7 @@ def test_disability_certificates(number: str, code: str | None) -> None:
 def test_other_certificates_are_judged_by_their_characters_only() -> None:
     assert identity.certificate_fault("414", "E00000000", demo=False, today=TODAY) is None
     assert identity.certificate_fault("414", "E1", demo=False, today=TODAY) == "certificate-characters"
-    assert (
-        identity.certificate_fault("113", "990101198503120011", demo=True, today=TODAY)
-        == "identity-check-digit"
-    )
+    assert identity.certificate_fault("113", "990101198503120011", demo=True, today=TODAY) == "identity-check-digit"
 
 
 @pytest.mark.parametrize(

@@ -155,9 +155,7 @@ def head_findings(relations: Sequence[Value]) -> Iterator[Finding]:
             yield Finding(code="no-head", field="relation", member=position)
     elif len(heads) > 1:
         for position in heads:
-            yield Finding(
-                code="several-heads", field="relation", member=position, facts=(("count", len(heads)),)
-            )
+            yield Finding(code="several-heads", field="relation", member=position, facts=(("count", len(heads)),))
 
 
 def family_findings(members: Sequence[Values]) -> Iterator[Finding]:
