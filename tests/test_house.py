@@ -29,6 +29,7 @@ HOMES = {
     "shiboken6": ("app/views/",),
     "sqlalchemy": (
         "app/models/store.py",
+        "app/models/summaries.py",
         "app/models/tables.py",
         "app/models/queries/",
         "app/vault/",
