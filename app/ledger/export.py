@@ -12,7 +12,7 @@ The file is a sequence of D1 values, uncompressed, one behind the other, nothing
                                      objects of other kinds are roots of their own
                      8: bytes 32     SHA-256 of the D1 encoding of keys 1-7: says whether the header itself is damaged
     entry        array [position, entry bytes, signature 64, payload bytes], positions 0 ... size-1
-    checkpoint   array [size, note], any number, by ascending size, the last for the size of the header
+    checkpoint   array [size, note], by ascending size, at least one, the last for the size of the header
     closing      map 1: number of roots with a stream, 2: root hash of the tree of their heads, 3: fold hash
     end          bytes 32 = SHA-256 of every byte before this value (of the file without its last 34 bytes)
 
@@ -103,7 +103,8 @@ def _counted(digest: Any, items: list[bytes]) -> Iterator[bytes]:
 class Reader:
     """Reads an export from `source` from front to end. `offset` is the byte where the item asked for last begins.
 
-    Ask in the order of the file: `header`, `size` times `entry`, `checkpoint` until it gives None, `closing`, `end`.
+    Ask in the order of the file: `header`, `size` times `entry`, `checkpoint` until its size is that of
+    the header, `closing`, `end`.
     ChainBroken: `export-truncated` where the file ends too early, `export-form` where something else stands than
     should, `d1-bytes` where it is not canonical, `export-damaged` where a hash of the file differs.
     """
@@ -207,13 +208,14 @@ class Reader:
 
     def _map(self, limit: int) -> dict[int, Any]:
         data, at = self._begin()
-        value, size = decode_first(data[at : at + limit], 0) if at < len(data) else (None, 0)
-        if not size:
+        if at == len(data):
             raise ChainBroken("export-truncated")
-        if type(value) is not dict:
+        if data[at] >> 5 != 5:
             raise ChainBroken("export-form")
+        value, size = decode_first(data[at : at + limit], 0)
         self._at = at + size
-        return value
+        table: dict[int, Any] = value
+        return table
 
 
 def _bytes(data: bytes, at: int, limit: int) -> tuple[bytes, int]:

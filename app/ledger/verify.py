@@ -343,7 +343,10 @@ class _Log:
     def _checkpoints(self, header: Header) -> Steps[None]:
         self.part = "checkpoint"
         last, self.position = 0, 1
-        while (found := self.reader.checkpoint()) is not None:
+        while last < header.size:
+            found = self.reader.checkpoint()
+            if found is None:
+                raise ChainBroken("tail-unsigned", signed=last, size=header.size)
             size, note = found
             said = verify_checkpoint(note, self.trusted.origin, self.trusted.log_key)
             if said.size != size or not (last < size <= header.size):
@@ -355,8 +358,6 @@ class _Log:
             self.position += 1
             if self.report.checkpoints % STEP == 0:
                 yield Progress(done=header.size, of=header.size)
-        if last != header.size:
-            raise ChainBroken("tail-unsigned", signed=last, size=header.size)
 
     def _closing(self) -> None:
         closing = self.reader.closing()
