@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, exists, insert, select, update
+from sqlalchemy import ClauseElement, Table, bindparam, delete, exists, insert, select, update
 
 from app.errors import ChainBroken
 from app.ledger import authority as authorities
@@ -58,9 +58,7 @@ class Item:
     def of(cls, data: bytes, payload: bytes, position: int | None) -> Item:
         """The item of stored bytes; the payload is checked against its commitment."""
         entry = decode_entry(data)
-        return cls(
-            entry=entry, dot=dot(data, entry), position=position, values=open_payload(entry, payload).values
-        )
+        return cls(entry=entry, dot=dot(data, entry), position=position, values=open_payload(entry, payload).values)
 
 
 @dataclass(slots=True)
@@ -147,9 +145,7 @@ def place(tx: Transaction, items: Sequence[Item]) -> frozenset[bytes]:
         tx.execute(update(table).where(where).values(born_position=bindparam("p")), rows)
     keys: set[Key] = set()
     for part in _chunks(sorted(placed)):
-        found = tx.execute(
-            select(FIELD_STATE.c.kind, FIELD_STATE.c.object).where(FIELD_STATE.c.dot.in_(part))
-        )
+        found = tx.execute(select(FIELD_STATE.c.kind, FIELD_STATE.c.object).where(FIELD_STATE.c.dot.in_(part)))
         keys.update((row.kind, row.object) for row in found)
     objects = _load(tx, keys)
     for target in objects.values():
@@ -168,9 +164,7 @@ def refold(tx: Transaction, slice_size: int = 500) -> Iterator[tuple[int, int]]:
     for table in DERIVED.sorted_tables:
         tx.execute(delete(table))
     tx.execute(delete(SEARCH))
-    order = select(ENTRY.c.id).order_by(
-        ENTRY.c.position.is_(None), ENTRY.c.position, ENTRY.c.chain, ENTRY.c.seq
-    )
+    order = select(ENTRY.c.id).order_by(ENTRY.c.position.is_(None), ENTRY.c.position, ENTRY.c.chain, ENTRY.c.seq)
     ids = list(tx.scalars(order))
     for start in range(0, len(ids), slice_size):
         fold(tx, stored_items(tx, ids[start : start + slice_size], erased=True))
@@ -218,9 +212,7 @@ def stored_items(tx: Transaction, ids: Sequence[bytes], *, erased: bool = False)
     found: dict[bytes, Item] = {}
     joined = ENTRY.outerjoin(PAYLOAD, PAYLOAD.c.id == ENTRY.c.id)
     for part in _chunks(ids):
-        query = select(
-            ENTRY.c.id, ENTRY.c.data, ENTRY.c.position, PAYLOAD.c.data.label("payload")
-        ).select_from(joined)
+        query = select(ENTRY.c.id, ENTRY.c.data, ENTRY.c.position, PAYLOAD.c.data.label("payload")).select_from(joined)
         for row in tx.execute(query.where(ENTRY.c.id.in_(part))):
             if row.payload is None:
                 if erased:
@@ -243,9 +235,7 @@ def state_hash(tx: Transaction) -> bytes:
     """Fold hash of `formats.md` of the registers behind the tables."""
     live: dict[tuple[bytes, int], list[bytes]] = {}
     explicit: set[tuple[bytes, int]] = set()
-    for row in tx.execute(
-        select(FIELD_STATE.c.object, FIELD_STATE.c.field, FIELD_STATE.c.dot, FIELD_STATE.c.state)
-    ):
+    for row in tx.execute(select(FIELD_STATE.c.object, FIELD_STATE.c.field, FIELD_STATE.c.dot, FIELD_STATE.c.state)):
         explicit.add((row.object, row.field))
         if row.state != SUPERSEDED:
             live.setdefault((row.object, row.field), []).append(row.dot)
@@ -253,9 +243,7 @@ def state_hash(tx: Transaction) -> bytes:
         kind = BY_NUMBER[number]
         for row in tx.execute(select(table).where(table.c.born.is_not(None))):
             for name, found in ((None, LIFE), *((f.name, f.number) for f in kind.fields)):
-                said = (
-                    row.alive or row.same_as is not None if name is None else getattr(row, name) is not None
-                )
+                said = row.alive or row.same_as is not None if name is None else getattr(row, name) is not None
                 if said and (row.id, found) not in explicit:
                     live[row.id, found] = [row.born]
     return fold_hash(live)
@@ -327,9 +315,7 @@ def _load_rows(tx: Transaction, number: int, ids: Sequence[bytes], objects: Mapp
             row["born"],
             row["born_position"],
         )
-        target.columns = {
-            f.number: from_column(f, row[f.name]) for f in kind.fields if row[f.name] is not None
-        }
+        target.columns = {f.number: from_column(f, row[f.name]) for f in kind.fields if row[f.name] is not None}
         life = row["same_as"] or (True if row["alive"] else None)
         if life is not None:
             target.columns[LIFE] = life
@@ -352,37 +338,58 @@ def _write(tx: Transaction, written: Iterable[_Object]) -> frozenset[bytes]:
     objects = [target for target in written if target.written]
     _forget_arrived(tx, objects)
     fresh: dict[int, list[dict[str, Any]]] = {}
-    known: dict[int, list[dict[str, Any]]] = {}
-    gone: list[dict[str, Any]] = []
-    states: list[dict[str, Any]] = []
+    known: dict[tuple[int, tuple[str, ...]], list[tuple[Any, ...]]] = {}
+    gone: list[tuple[Any, ...]] = []
+    states: list[tuple[Any, ...]] = []
     touched: set[bytes] = set()
     households: set[bytes] = set()
     for target in objects:
-        had = set(target.written) if target.stored or target.kind is None else set()
+        if target.stored or target.kind is None:
+            gone.extend((target.id, number) for number in target.written)
         target.settle()
-        gone.extend({"o": target.id, "f": number} for number in had)
         for number in target.written & target.explicit.keys():
             states.extend(_states(target, number))
         if target.kind is None:
             continue
-        row = _row(target, target.kind)
-        touched.add(row["root"])
+        root = _root(target, target.kind)
+        touched.add(root)
         if target.kind.root is Root.HOUSEHOLD:
-            households.add(row["root"])
-        (known if target.stored else fresh).setdefault(target.number, []).append(row)
-    if gone:
-        where = (FIELD_STATE.c.object == bindparam("o")) & (FIELD_STATE.c.field == bindparam("f"))
-        tx.execute(delete(FIELD_STATE).where(where), gone)
-    if states:
-        tx.execute(insert(FIELD_STATE), states)
+            households.add(root)
+        if target.stored:
+            row = _row(target, target.kind, root, target.written)
+            known.setdefault((target.number, tuple(row)), []).append((*row.values(), target.id))
+        else:
+            everything = {LIFE, *(declared.number for declared in target.kind.fields)}
+            row = {"id": target.id, **_row(target, target.kind, root, everything)}
+            fresh.setdefault(target.number, []).append(row)
+    of_field = (FIELD_STATE.c.object == bindparam("o"), FIELD_STATE.c.field == bindparam("f"))
+    _many(tx, delete(FIELD_STATE).where(*of_field), ("clear",), gone)
+    _many(tx, insert(FIELD_STATE), ("states",), states)
     for number, rows in fresh.items():
-        tx.execute(insert(TABLES[number]), rows)
-    for number, rows in known.items():
         table = TABLES[number]
-        binds: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name not in ("id", "b_id")}
-        tx.execute(update(table).where(table.c.id == bindparam("b_id")).values(binds), rows)
+        _many(tx, insert(table), ("new", table.name), [tuple(row[column.name] for column in table.c) for row in rows])
+    for (number, names), values in known.items():
+        table = TABLES[number]
+        binds: dict[str, Any] = {name: bindparam(f"v_{name}") for name in names}
+        changed = update(table).where(table.c.id == bindparam("b_id")).values(binds)
+        _many(tx, changed, ("changed", table.name, *names), values)
     mark_stale(tx, households)
     return frozenset(touched)
+
+
+def _many(tx: Transaction, statement: ClauseElement, name: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Execute for many rows of values in the statement's own order; `name` stands for the statement. Values here are
+    integers, texts and bytes that need no conversion, and SQLAlchemy's work for each row would cost more than the
+    statement itself."""
+    if not rows:
+        return
+    key = (tx.dialect.name, *name)
+    if key not in _TEXTS:
+        _TEXTS[key] = str(statement.compile(dialect=tx.dialect))
+    tx.exec_driver_sql(_TEXTS[key], list(rows))
+
+
+_TEXTS: dict[tuple[str, ...], str] = {}
 
 
 def mark_stale(tx: Transaction, households: Iterable[bytes]) -> None:
@@ -392,37 +399,40 @@ def mark_stale(tx: Transaction, households: Iterable[bytes]) -> None:
         tx.execute(insert(STALE).prefix_with("OR IGNORE", dialect="sqlite"), rows)
 
 
-def _row(target: _Object, kind: RecordKind) -> dict[str, Any]:
+def _root(target: _Object, kind: RecordKind) -> bytes:
+    """Whose file the object belongs to: what its home field says, else its own."""
+    home = None if kind.home is None else target.columns.get(kind.field(kind.home).number)
+    return home if isinstance(home, bytes) else target.id
+
+
+def _row(target: _Object, kind: RecordKind, root: bytes, written: Iterable[int]) -> dict[str, Any]:
+    """The columns that follow from these fields, in the order of the table."""
+    wanted = set(written)
     life = target.columns.get(LIFE)
     row: dict[str, Any] = {
-        "id": target.id,
-        "root": target.id,
+        "root": root,
         "creations": target.creations,
         "born": target.born,
         "born_position": target.born_position,
-        "alive": life is True,
+        "alive": int(life is True),
         "same_as": life if isinstance(life, bytes) else None,
     }
     for declared in kind.fields:
-        row[declared.name] = to_column(declared, target.columns.get(declared.number))
-    if kind.home is not None:
-        row["root"] = row[kind.home] or target.id
-    if target.stored:
-        row["b_id"] = target.id
-        del row["id"]
+        if declared.number in wanted:
+            row[declared.name] = to_column(declared, target.columns.get(declared.number))
     return row
 
 
-def _states(target: _Object, number: int) -> Iterator[dict[str, Any]]:
+def _states(target: _Object, number: int) -> Iterator[tuple[Any, ...]]:
+    """Rows of `field_state`, in the order of its columns."""
     register = target.explicit[number]
-    base = {"object": target.id, "field": number, "kind": target.number}
     for known, (position, value) in register.live.items():
-        hidden = isinstance(value, Withheld)
-        state = WITHHELD if hidden else LIVE
-        data = value.commitment if hidden else encode(value)
-        yield {**base, "dot": known, "position": position, "value": data, "state": state}
+        if isinstance(value, Withheld):
+            yield target.id, number, known, target.number, position, value.commitment, WITHHELD
+        else:
+            yield target.id, number, known, target.number, position, encode(value), LIVE
     for known in register.superseded:
-        yield {**base, "dot": known, "position": None, "value": None, "state": SUPERSEDED}
+        yield target.id, number, known, target.number, None, None, SUPERSEDED
 
 
 def _read_value(data: bytes, state: int) -> Any:
@@ -444,9 +454,7 @@ def erase(tx: Transaction, root: bytes) -> None:
     for number, table in TABLES.items():
         objects = list(tx.scalars(select(table.c.id).where(table.c.root == root)))
         for part in _chunks(objects):
-            tx.execute(
-                delete(FIELD_STATE).where(FIELD_STATE.c.kind == number, FIELD_STATE.c.object.in_(part))
-            )
+            tx.execute(delete(FIELD_STATE).where(FIELD_STATE.c.kind == number, FIELD_STATE.c.object.in_(part)))
             tx.execute(delete(table).where(table.c.id.in_(part)))
     settled = select(STREAM.c.id).join(ENTRY, ENTRY.c.id == STREAM.c.id)
     settled = settled.where(STREAM.c.root == root, ENTRY.c.position.is_not(None))

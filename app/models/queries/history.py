@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from app.ledger.entry import Change, Withheld, decode_entry, open_payload
+from app.ledger.entry import Change, Kind, Withheld, decode_entry, open_payload
 from app.models.fields import LIFE, RecordKind, Value
 from app.models.records.registry import BY_NUMBER
 from app.models.tables import ENTRY, PAYLOAD, STREAM, Transaction
@@ -115,6 +116,31 @@ def detail(tx: Transaction, entry_id: bytes) -> ActDetail | None:
         prev=entry.prev,
         seen_size=entry.seen[1] if entry.seen else None,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who said something and when (ms), `position` None while it waits for the county."""
+
+    actor: bytes | None
+    wall: int
+    position: int | None
+
+
+def origins(tx: Transaction, dots: Sequence[bytes]) -> dict[bytes, Origin]:
+    """Dot -> where it comes from, of those entries that are here."""
+    found: dict[bytes, Origin] = {}
+    for at in range(0, len(dots), 400):
+        query = select(ENTRY.c.dot, ENTRY.c.actor, ENTRY.c.wall, ENTRY.c.position)
+        for row in tx.execute(query.where(ENTRY.c.dot.in_(dots[at : at + 400]))):
+            found[row.dot] = Origin(actor=row.actor, wall=row.wall, position=row.position)
+    return found
+
+
+def key_changed_after(tx: Transaction, chain: bytes, seq: int) -> bool:
+    """Whether the key of a chain was changed behind its entry `seq`: today's key does not fit that entry."""
+    query = select(ENTRY.c.id).where(ENTRY.c.chain == chain, ENTRY.c.seq > seq, ENTRY.c.kind == Kind.ROTATE)
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def _said(tx: Transaction, dot: bytes, change: Change, field: int) -> Value:
