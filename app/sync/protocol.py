@@ -297,8 +297,9 @@ class Delivery:
     """A page: entries, then the new cursor. `wants_heads`: the digests differ, send the heads. `left`: roots that no
     longer belong to this vault. `digest`: of what must be held below the new cursor.
 
-    Entries come stream by stream for roots that enter (genesis entries before what they signed), in the county's order
-    behind the cursor; within one stream always in order. An entry may come again when another of its roots enters.
+    Genesis entries that the reader lacks come first (with no `roots` when their stream comes later), then stream by
+    stream what lies below the cursor in roots that enter, then in the county's order what lies behind it. The order of
+    a stream is that of the positions. An entry may come again when another of its roots enters.
     An empty vault gets the cursor of today at once and all its roots as entering ones, over as many pages as it needs:
     entries below the cursor of roots not yet sent are what `more` stands for."""
 
