@@ -152,8 +152,8 @@ class County:
             return _upload_state(answer)
 
     def put_blob(self, key: bytes, offset: int, chunk: bytes, *, last: bool) -> tuple[int, bool]:
-        """Send one piece (at most 64 KiB) from `offset` on; the new (offset, complete). When the county has another
-        offset than thought: its offset, and nothing was taken."""
+        """Send one piece (at most 64 KiB) from `offset` on; the new (offset, complete). CountyRefusal("blob-offset")
+        when the county has another offset, ("blob-digest") when the whole is not what its name says."""
         assert len(chunk) <= CHUNK
         headers = {
             "Upload-Offset": str(offset),
@@ -161,8 +161,6 @@ class County:
             "Content-Type": "application/partial-upload",
         }
         with self._exchange("PATCH", _blob(key), chunk, headers) as answer:
-            if answer.status_code == requests.codes.conflict and "Upload-Offset" in answer.headers:
-                return _upload_state(answer)
             if not answer.ok:
                 self._refuse(answer)
             return _upload_state(answer)

@@ -205,6 +205,14 @@ class Vault:
         return unlocked.person.signing_seed
 
     @property
+    def box_public(self) -> bytes:
+        """X25519 public key of the person, 32 bytes; VaultProblem("signing-key-dropped") as for the seed."""
+        unlocked = self._open()
+        if self._signing_dropped:
+            raise VaultProblem("signing-key-dropped")
+        return unlocked.person.box_public
+
+    @property
     def device_seed(self) -> bytes:
         """Ed25519 seed, 32 bytes, with which this device speaks to the county. It signs no entries."""
         return self._open().device_seed
