@@ -1,0 +1,48 @@
+"""From the command to the unlock window on the screen, against the bare interpreter with Qt and one empty window."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests import demo
+
+BARE = """
+from PySide6.QtWidgets import QApplication, QLabel
+app = QApplication([]); label = QLabel("x"); label.show(); app.processEvents()
+"""
+WINDOW = """
+import sys
+from app import main
+program = main.start(sys.argv)
+program.application.processEvents()
+"""
+
+
+def seconds(code: str, home: str) -> float:
+    """Wall time of a Python process that runs `code`."""
+    environment = {**os.environ, "HUDANG_HOME": home, "QT_QPA_PLATFORM": "offscreen"}
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)  # noqa: S603 - the two above
+    return time.perf_counter() - begun
+
+
+def measure(times: int) -> dict[str, object]:
+    """Medians in milliseconds, taken in turns."""
+    with tempfile.TemporaryDirectory() as home:
+        demo.build(Path(home) / "vaults" / "demo")
+        pairs = [(seconds(WINDOW, home), seconds(BARE, home)) for _ in range(times)]
+    window = statistics.median(pair[0] for pair in pairs) * 1000
+    bare = statistics.median(pair[1] for pair in pairs) * 1000
+    figures = {"unlock_window_ms": round(window), "limit_qt_window_ms": round(bare), "ratio": round(window / bare, 2)}
+    return {"benchmark": "start", "starts": times, **figures}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(15 if "--full" in sys.argv else 5)))
