@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from string import Formatter
+
 from app.errors import HudangError
 from app.text import tr
 
@@ -258,6 +260,7 @@ SENTENCES: dict[str, str] = {
 def sentence(error: HudangError) -> str:
     """The sentence for `error` in the language of the program; an unknown code names itself for the help desk."""
     wording = SENTENCES.get(error.code)
-    if wording is None:
+    # A county of another version may refuse with other facts than this program's sentence names.
+    if wording is None or not {name for _, name, _, _ in Formatter().parse(wording) if name} <= error.facts.keys():
         return tr("出了没有预料到的问题（代号 {code}）。已录入的内容没有丢，请联系县里。", code=error.code)
     return tr(wording, **error.facts)
