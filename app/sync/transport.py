@@ -74,7 +74,8 @@ class County:
     """The county at `base` (scheme, host, port), as one device sees it.
 
     `pin`: SHA-256 of its certificate, 32 bytes, empty for plain HTTP on the own machine. `device` and `seed`: id and
-    Ed25519 seed of this device; without them only what a stranger may ask. `clock`: UTC milliseconds.
+    Ed25519 seed of this device; without them only what a stranger may ask. `clock`: UTC milliseconds. `patience_s`:
+    seconds to wait for a connection, and for the next bytes.
     TransportProblem("address-unusable") for any other base.
     """
 
@@ -87,6 +88,7 @@ class County:
         clock: Clock,
         device: bytes = b"",
         seed: bytes = b"",
+        patience_s: tuple[float, float] = (CONNECT_S, READ_S),
     ) -> None:
         parts = urlsplit(base)
         plain = parts.scheme == "http" and parts.hostname in LOOPBACK and not pin
@@ -96,6 +98,7 @@ class County:
         self.base = base.rstrip("/")
         self.clock = clock
         self._random = random
+        self._patience = patience_s
         self._device = device
         self._seed = seed
         self._session = requests.Session()
@@ -217,7 +220,7 @@ class County:
                 self.base + target,
                 data=body or None,
                 headers=sent,
-                timeout=(CONNECT_S, READ_S),
+                timeout=self._patience,
                 allow_redirects=False,
                 stream=True,
             )
