@@ -313,6 +313,10 @@ class Log:
             self._note = size, checkpoints.make(self.keys.origin, size, root, self.keys.log_seed)
         return self._note[1]
 
+    def heads(self) -> tuple[int, bytes]:
+        """Number of streams and root hash of the tree of their heads. Inside a transaction."""
+        return self._heads.size, self._heads.root()
+
     def consistency(self, size: int) -> tuple[bytes, ...]:
         """Proof that the newest tree grew from the one of `size`; empty from nothing. Inside a transaction."""
         self._check_size(size)
