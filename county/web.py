@@ -15,9 +15,8 @@ from typing import Final
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import delete, insert, select
-from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from app.errors import ChainBroken, CountyRefusal, HudangError, InputProblem, VaultProblem
 from app.sync.protocol import (
@@ -214,7 +213,8 @@ def application(county: County) -> FastAPI:
     )
     for method, path, call in routes:
         app.router.add_route(path, _endpoint(call), methods=[method])
-    app.add_exception_handler(HTTPException, _no_page)
+    for status in (404, 405):
+        app.add_exception_handler(status, _no_page)
     return app
 
 
@@ -291,10 +291,9 @@ def _refusal(error: HudangError) -> Response:
     return Response(body, status_code=status, headers=headers, media_type=CONTENT_TYPE)
 
 
-async def _no_page(_request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 404
+async def _no_page(_request: Request, _error: Exception) -> Response:
     body = Refusal(code="no-such-page").encode()
-    return Response(body, status_code=status, media_type=CONTENT_TYPE)
+    return Response(body, status_code=404, media_type=CONTENT_TYPE)
 
 
 def _extent(extent: Extent) -> Response:
