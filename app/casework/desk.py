@@ -19,6 +19,7 @@ from app.models.rules import forms
 from app.models.store import Transaction
 from app.models.tables import TABLES
 from app.progress import Progress, Steps
+from app.progress import Progress, Steps
 from app.sync.journal import Author, Touched
 from app.vault.vault import Vault
 
@@ -97,6 +98,20 @@ def refresh(desk: Desk) -> Steps[None]:
             return
         done += SLICE
         yield Progress(done=done, of=done + left)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What came of a verb after its summaries were derived; the lanes tell everybody what it `touched`."""
+
+    touched: Touched
+
+
+def write(desk: Desk, verb: Callable[[], Touched]) -> Steps[Written]:
+    """Do a verb, then derive what the lists show of the households it changed: the way every page writes."""
+    touched = verb()
+    yield from refresh(desk)
+    return Written(touched=touched)
 
 
 def refuse_empty(said: Said | None) -> Said:

@@ -125,6 +125,11 @@ class MainWindow(QMainWindow):
         if self._past:
             self._leave(lambda: self._arrive(self._past.pop(), remember=False))
 
+    def escape(self) -> None:
+        """Esc: one step back inside the page, then to the page before."""
+        if not self.page.step_back():
+            self.back()
+
     def _leave(self, go_on: Callable[[], None]) -> None:
         loss = self.page.may_leave() if self._here is not None else ""
         if not loss:
@@ -268,7 +273,7 @@ class MainWindow(QMainWindow):
             ("Ctrl+F", self.start_search),
             ("Ctrl+S", self.save),
             ("Ctrl+L", self.lock_wanted.emit),
-            ("Esc", self.back),
+            ("Esc", self.escape),
             ("Alt+Left", self.back),
         ]
         for number, place in enumerate((place for place in places if place.in_rail), start=1):

@@ -68,6 +68,10 @@ class Page(QWidget):
         """A card was read while the page is shown; True when the page has a use for it."""
         return False
 
+    def step_back(self) -> bool:
+        """Esc: take back one step inside the page (a form, a search); False when there is none."""
+        return False
+
     def may_leave(self) -> str:
         """Empty, or what would be lost by leaving now, in one sentence."""
         return ""

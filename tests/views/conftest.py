@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PySide6.QtWidgets import QApplication
 
+from app.casework.desk import Desk
 from app.views import theme
 from app.views.background import Background
+from tests import demo
 
 
 @pytest.fixture
@@ -25,3 +29,21 @@ def at_once(dressed: QApplication) -> Iterator[Background]:
     background = Background.at_once()
     yield background
     background.close()
+
+
+@pytest.fixture(scope="session")
+def demo_vault(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The vault of the demo village, to be copied."""
+    folder = tmp_path_factory.mktemp("demo") / "vault"
+    demo.build(folder)
+    return folder
+
+
+@pytest.fixture
+def demo_desk(demo_vault: Path, tmp_path: Path) -> Iterator[Desk]:
+    """A desk in a vault of its own, where the demo village lies."""
+    folder = tmp_path / "vault"
+    shutil.copytree(demo_vault, folder)
+    desk = demo.open_desk(folder)
+    yield desk
+    desk.vault.lock()

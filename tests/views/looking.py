@@ -47,7 +47,7 @@ def photograph(widget: QWidget, name: str) -> None:
         picture.setDevicePixelRatio(ratio)
         widget.render(picture)
         assert picture.save(str(SCREENS / f"{name}{suffix}.png"))
-        assert list(cut_off(widget)) == [], f"cut off on {name}{suffix}"
+        assert not (cut := list(cut_off(widget))), f"cut off on {name}{suffix}: {cut}"
     widget.resize(FULL[0])
     settle(widget)
 

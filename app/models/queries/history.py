@@ -60,10 +60,12 @@ def acts(
     actor: bytes | None = None,
     chain: bytes | None = None,
     since: int | None = None,
+    until: int | None = None,
     offset: int = 0,
     limit: int = 200,
 ) -> list[ActRow]:
-    """Acts, newest first: of one root, one person, one chain, or all; `since` is an instant in ms."""
+    """Acts, newest first: of one root, one person, one chain, or all; written from instant `since` (ms) on and before
+    `until`."""
     query = select(ENTRY.c.id, ENTRY.c.data, ENTRY.c.position)
     if root is not None:
         query = query.join(STREAM, STREAM.c.id == ENTRY.c.id).where(STREAM.c.root == root)
@@ -73,16 +75,38 @@ def acts(
         query = query.where(ENTRY.c.chain == chain)
     if since is not None:
         query = query.where(ENTRY.c.wall >= since)
+    if until is not None:
+        query = query.where(ENTRY.c.wall < until)
     order = (ENTRY.c.position.is_(None).desc(), ENTRY.c.position.desc(), ENTRY.c.seq.desc())
     rows = tx.execute(query.order_by(*order).offset(offset).limit(limit))
     return [_row(row.id, row.data, row.position) for row in rows]
 
 
-def count(tx: Transaction, *, root: bytes | None = None) -> int:
-    """How many acts there are, of one root or of all."""
+def count(
+    tx: Transaction,
+    *,
+    root: bytes | None = None,
+    actor: bytes | None = None,
+    since: int | None = None,
+    until: int | None = None,
+) -> int:
+    """How many acts `acts` would list."""
+    query = select(func.count()).select_from(ENTRY)
     if root is not None:
-        return tx.scalar(select(func.count()).select_from(STREAM).where(STREAM.c.root == root)) or 0
-    return tx.scalar(select(func.count()).select_from(ENTRY)) or 0
+        query = query.join(STREAM, STREAM.c.id == ENTRY.c.id).where(STREAM.c.root == root)
+    if actor is not None:
+        query = query.where(ENTRY.c.actor == actor)
+    if since is not None:
+        query = query.where(ENTRY.c.wall >= since)
+    if until is not None:
+        query = query.where(ENTRY.c.wall < until)
+    return tx.scalar(query) or 0
+
+
+def authors(tx: Transaction) -> list[bytes]:
+    """Who wrote entries that are here."""
+    query = select(ENTRY.c.actor).where(ENTRY.c.actor.is_not(None)).distinct().order_by(ENTRY.c.actor)
+    return list(tx.scalars(query))
 
 
 def detail(tx: Transaction, entry_id: bytes) -> ActDetail | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPointF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
@@ -63,7 +63,7 @@ class Line(QWidget):
         self._first, self._last = first, last
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self.setAccessibleName(f"{happening.when} {happening.who} {happening.what} {happening.detail}")
         head = row(gap=theme.INSIDE)
         head.addWidget(label(happening.what, "strong", wrap=True), 1)
@@ -75,10 +75,6 @@ class Line(QWidget):
         source = " · ".join(part for part in (happening.when, happening.who) if part)
         inner.addWidget(label(source, "note", wrap=True))
         self.setLayout(inner)
-
-    def sizeHint(self) -> QSize:
-        size = super().sizeHint()
-        return QSize(size.width(), max(size.height(), self.heightForWidth(self.width())))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

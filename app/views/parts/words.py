@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLayout,
     QLayoutItem,
+    QMenu,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -110,6 +111,15 @@ def button(text: str, kind: str = "plain", *, tip: str = "", icon: str = "") -> 
         colour = theme.active().on_accent if kind == "accent" else theme.active().second
         result.setIcon(theme.picture(icon, colour))
         result.setIconSize(QSize(16, 16))
+    return result
+
+
+def opens(result: QPushButton, menu: QMenu) -> QPushButton:
+    """Let a button open a menu, and say so by an arrow behind its words."""
+    result.setMenu(menu)
+    result.setIcon(theme.picture(f"chevron-down-{theme.active().name}", theme.active().second))
+    result.setIconSize(QSize(12, 12))
+    result.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
     return result
 
 

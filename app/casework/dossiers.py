@@ -1,0 +1,147 @@
+"""What pages about one household show, each read in one view of the vault and handed over as frozen records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from app.casework import cards
+from app.casework.cards import BoundCard
+from app.casework.desk import Desk
+from app.casework.visits import PhotoDraft
+from app.errors import ChainBroken
+from app.ledger.entry import signed_bytes
+from app.ledger.signatures import verify_signature
+from app.models.queries import history, households, places, visits
+from app.models.queries.history import ActDetail, Origin
+from app.models.queries.households import AttachmentRow, CardRow, HouseholdRow, Sheet
+from app.models.queries.places import Area
+from app.models.queries.visits import VisitRow
+from app.models.records.registry import BY_NAME
+from app.models.store import Transaction
+from app.vault import kept
+
+HOUSEHOLD = BY_NAME["household"]
+ACTS_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """A household at a glance: its line, its members, its last visit, whom names stand for."""
+
+    row: HouseholdRow
+    members: tuple[Sheet, ...]
+    last_visit: VisitRow | None
+    people: Mapping[bytes, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dossier:
+    """The whole file. `names` are the names of whatever links and authors point at; `origins` say who said a value
+    (by dot); `acts` are the newest `ACTS_SHOWN` of `acts_of_all`."""
+
+    row: HouseholdRow
+    sheet: Sheet
+    members: tuple[Sheet, ...]
+    visits: tuple[VisitRow, ...]
+    photos: tuple[AttachmentRow, ...]
+    card: BoundCard | None
+    cards: tuple[CardRow, ...]
+    cards_left: int
+    acts: tuple[ActDetail, ...]
+    acts_of_all: int
+    origins: Mapping[bytes, Origin]
+    names: Mapping[bytes, str]
+    areas: Mapping[bytes, Area]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedAct:
+    """One act with old and new values. `holds`: its signature was checked here and is right (None: the key has
+    changed since and only the whole check can tell)."""
+
+    detail: ActDetail
+    holds: bool | None
+    names: Mapping[bytes, str]
+
+
+def glance(desk: Desk, household: bytes) -> Glance | None:
+    """The household at a glance, None when it is not here."""
+    with desk.vault.reading() as tx:
+        row = households.one(tx, household)
+        if row is None:
+            return None
+        last = visits.of_household(tx, household, limit=1)
+        return Glance(
+            row=row,
+            members=tuple(households.members(tx, household)),
+            last_visit=last[0] if last else None,
+            people={staff.id: staff.name for staff in places.staff(tx).values()},
+        )
+
+
+def read(desk: Desk, household: bytes) -> Dossier | None:
+    """The file of a household, None when it is not here."""
+    card = cards.current(desk, household)
+    with desk.vault.reading() as tx:
+        row, sheet = households.one(tx, household), households.sheet(tx, HOUSEHOLD, household)
+        if row is None or sheet is None:
+            return None
+        members = tuple(households.members(tx, household))
+        acts = [history.detail(tx, act.id) for act in history.acts(tx, root=household, limit=ACTS_SHOWN)]
+        return Dossier(
+            row=row,
+            sheet=sheet,
+            members=members,
+            visits=tuple(visits.of_household(tx, household)),
+            photos=tuple(households.attachments(tx, household)),
+            card=card,
+            cards=tuple(households.cards(tx, household=household)),
+            cards_left=kept.cards_left(tx),
+            acts=tuple(act for act in acts if act is not None),
+            acts_of_all=history.count(tx, root=household),
+            origins=history.origins(tx, _dots((sheet, *members))),
+            names=_names(tx, members),
+            areas=places.areas(tx),
+        )
+
+
+def open_act(desk: Desk, entry: bytes) -> OpenedAct | None:
+    """One act and whether its signature holds, None when it is not here."""
+    with desk.vault.reading() as tx:
+        detail = history.detail(tx, entry)
+        if detail is None:
+            return None
+        members = [m for root in detail.row.roots for m in households.members(tx, root)]
+        return OpenedAct(detail=detail, holds=_holds(tx, detail), names=_names(tx, members))
+
+
+def photos_of(desk: Desk, photos: Iterable[PhotoDraft]) -> dict[bytes, bytes]:
+    """JPEG bytes of photos that belong to a draft, by their id."""
+    return {
+        photo.id: desk.vault.load_attachment(photo.name, key=photo.key, digest=photo.digest)
+        for photo in photos
+    }
+
+
+def _holds(tx: Transaction, detail: ActDetail) -> bool | None:
+    chain = kept.chain(tx, detail.row.chain)
+    if chain is None or history.key_changed_after(tx, detail.row.chain, detail.row.seq):
+        return None
+    try:
+        state = chain.state
+        verify_signature(state.algorithm, state.public_key, signed_bytes(detail.row.id), detail.signature)
+    except ChainBroken:
+        return False
+    return True
+
+
+def _dots(sheets: Iterable[Sheet]) -> list[bytes]:
+    return sorted({dot for sheet in sheets for dots in sheet.dots.values() for dot in dots})
+
+
+def _names(tx: Transaction, members: Iterable[Sheet]) -> dict[bytes, str]:
+    found = {member.id: str(member["name"] or "") for member in members}
+    found.update((area.id, area.name) for area in places.areas(tx).values())
+    found.update((staff.id, staff.name) for staff in places.staff(tx).values())
+    return found

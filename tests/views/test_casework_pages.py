@@ -1,0 +1,61 @@
+"""The pages of daily work, by keyboard, on a real vault: finding, correcting, visiting, settling a dispute."""
+
+from __future__ import annotations
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.casework import cards
+from app.casework.desk import Desk
+from app.views.background import Background
+from app.views.dossier_page import DossierPage
+from app.views.households_page import HouseholdsPage
+from app.views.main_window import MainWindow, Place
+from app.views.page import Destination
+from tests import demo
+from tests.views.looking import jumps, photograph, settle
+
+
+@pytest.fixture
+def window(qtbot: QtBot, at_once: Background, demo_desk: Desk) -> MainWindow:
+    places = [
+        Place(key="households", title="农户", icon="households", page=HouseholdsPage(demo_desk, at_once)),
+        Place(key="dossier", title="户档", icon="households", page=DossierPage(demo_desk, at_once), in_rail=False),
+    ]
+    window = MainWindow(places, at_once, demo=True)
+    window.show_place("云台镇 上坝村 第三网格")
+    window.show_person("韦测一")
+    window.show_pending(6)
+    window.show_synced("10:58")
+    window.resize(1366, 768)
+    qtbot.addWidget(window)
+    window.show()
+    window.start()
+    settle(window)
+    return window
+
+
+def test_households_look(window: MainWindow) -> None:
+    photograph(window, "households")
+    assert jumps(window) == []
+
+
+def test_dossier_looks(window: MainWindow, demo_desk: Desk) -> None:
+    household = demo.find(demo_desk, "mpl")[0].id
+    demo.disagree(demo_desk, household, "contact_phone", "10000000011", "10000000022", position=500)
+    cards.bind(demo_desk, household)
+    window.go(Destination(key="dossier", id=household))
+    photograph(window, "dossier-household")
+    page = window.page
+    assert isinstance(page, DossierPage)
+    assert jumps(window) == []
+    for section in ("members", "visits", "card", "history"):
+        page.go_to_section(section)
+        photograph(window, f"dossier-{section}")
+    page.go_to_section("household")
+    page.household_view.begin()
+    photograph(window, "dossier-edit")
+    page.household_view.stop()
+    page.go_to_section("members")
+    page.members.opened.emit(next(iter(page.members.lines)))
+    photograph(window, "dossier-member")
