@@ -47,6 +47,7 @@ QUICK_MS: Final = 2_000  # a packet that took less may be followed by one twice 
 SLOW_MS: Final = 15_000
 SHORTEST_WAIT_MS: Final = 2_000
 LONGEST_WAIT_MS: Final = 15 * 60_000
+_OF_ONE_CHAIN: Final = ("chain-forked", "chain-revoked", "chain-unknown", "chain-behind")
 STANDSTILL: Final = 3  # pages in a row that brought nothing, although the county says there is more
 
 
@@ -71,13 +72,15 @@ def run(vault: Vault, county: County, *, random: Random) -> Steps[Report]:
     yield Progress(done=0, of=0, doing=tr("正在联系县里"))
     offset = _greet(vault, county)
     sent, roots, failed = yield from _push_all(vault, county)
-    received, same, pulled = yield from _pull(vault, county)
-    with vault.reading() as tx:
-        waiting = kept.waiting(tx)
-    if waiting or (failed and received):
-        # What was written meanwhile, and chains that had first to take up what a restored disk had lost.
-        again, more, failed = yield from _push_all(vault, county)
-        sent, roots = sent + again, roots | more
+    received, same, pulled = 0, False, frozenset[bytes]()
+    if not any(error.code == "chain-forked" for error in failed):  # else what comes contradicts what is here
+        received, same, pulled = yield from _pull(vault, county)
+        with vault.reading() as tx:
+            waiting = kept.waiting(tx)
+        if waiting or (failed and received):
+            # What was written meanwhile, and chains that had first to take up what a restored disk had lost.
+            again, more, failed = yield from _push_all(vault, county)
+            sent, roots = sent + again, roots | more
     files, unreadable = yield from attachments.upload(vault, county)
     stocked = yield from _stock(vault, county, random)
     if failed:
@@ -146,7 +149,7 @@ def _push_all(vault: Vault, county: County) -> Steps[tuple[int, frozenset[bytes]
         try:
             count, touched = yield from _push(vault, county, one.state.id)
         except (CountyRefusal, ChainBroken) as error:
-            if error.code == "county-went-back":
+            if error.code not in _OF_ONE_CHAIN:
                 raise
             failed.append(error)
             continue
@@ -204,7 +207,7 @@ def _head(vault: Vault, county: County, chain: bytes) -> ChainHead:
         raise CountyRefusal("chain-revoked")
     if head.next_seq > mine.state.next_seq and not _has_tail(mine):
         raise ChainBroken("chain-behind", held=mine.state.next_seq, shown=head.next_seq)
-    if head.next_seq == mine.state.next_seq and head.head != mine.state.head:
+    if head.next_seq == mine.state.next_seq and head.head != mine.state.head and not _has_tail(mine):
         raise CountyRefusal("chain-forked", seq=head.next_seq)
     return head
 
