@@ -18,7 +18,7 @@ def main() -> int:
     worst = 0
     for name in chosen.names or USUAL:
         command = [sys.executable, "-m", f"benchmarks.{name}", *(["--full"] if chosen.full else [])]
-        worst |= subprocess.run(command, check=False).returncode  # noqa: S603 - our own modules
+        worst |= subprocess.run(command, check=False).returncode
     return worst
 
 

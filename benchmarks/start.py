@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from app import config
 from tests import demo
 
 BARE = """
@@ -29,14 +30,14 @@ def seconds(code: str, home: str) -> float:
     """Wall time of a Python process that runs `code`."""
     environment = {**os.environ, "HUDANG_HOME": home, "QT_QPA_PLATFORM": "offscreen"}
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)  # noqa: S603 - the two above
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     return time.perf_counter() - begun
 
 
 def measure(times: int) -> dict[str, object]:
     """Medians in milliseconds, taken in turns."""
     with tempfile.TemporaryDirectory() as home:
-        demo.build(Path(home) / "vaults" / "demo")
+        demo.build(config.new_workplace(Path(home), b"demo"))
         pairs = [(seconds(WINDOW, home), seconds(BARE, home)) for _ in range(times)]
     window = statistics.median(pair[0] for pair in pairs) * 1000
     bare = statistics.median(pair[1] for pair in pairs) * 1000

@@ -47,10 +47,12 @@ def sweep(folders: Iterable[Path], markers: Iterable[str], *, chosen: Iterable[P
         for path in sorted(folder.rglob("*")):
             if not path.is_file() or path.resolve() in spared:
                 continue
-            for marker, spelled in needles.items():
-                seen = any(needle in data for data in contents(path) for needle in spelled)
-                if seen or marker in str(path.relative_to(folder)):
-                    found.append(f"{path}: {marker}")
+            place, packed = str(path.relative_to(folder)), list(contents(path))
+            found.extend(
+                f"{path}: {marker}"
+                for marker, spelled in needles.items()
+                if marker in place or any(needle in data for data in packed for needle in spelled)
+            )
     return found
 
 

@@ -62,7 +62,8 @@ def test_nothing_personal_lies_in_clear(
     picture = tmp_path / "chosen.jpg"
     Image.effect_noise((900, 700), 40).convert("RGB").save(picture)
     draft = visits.begin(mine, household)
-    said = {**draft.values, "summary": MARKERS["summary"] + "，已联系村医，约好明天陪同去镇卫生院。", "needs": MARKERS["needs"]}
+    summary = MARKERS["summary"] + "，已联系村医，约好明天陪同去镇卫生院。"
+    said = {**draft.values, "summary": summary, "needs": MARKERS["needs"]}
     draft = replace(draft, values=said, photos=(visits.take_photo(mine, picture),))
     visits.record(mine, draft)
     open_draft = visits.begin(mine, household)

@@ -39,7 +39,7 @@ def test_what_a_person_types_becomes_terms() -> None:
     assert words_of("4134") == ['("d4314"* OR "p4314"* OR "h4314"*)']
     assert words_of("13x") == ['("dx31"* OR "px31"* OR "hx31"*)']
     assert words_of("三组 cl") == ['"三 组"', '"icl"*']
-    assert words_of("  ·*\" ") == []
+    assert words_of('  ·*" ') == []
 
 
 @pytest.mark.parametrize(
