@@ -279,7 +279,7 @@ def _answer(data: bytes) -> Response:
 def _refusal(error: HudangError) -> Response:
     """What a laptop is told. Trouble inside the county is nobody's business: its code stays in the text log."""
     code, facts = error.code, error.facts
-    if isinstance(error, CountyRefusal | ChainBroken) and code.startswith("log-") and code not in STATUS:
+    if isinstance(error, ChainBroken) and code.startswith("log-"):
         log.critical("the log does not hold: %s", code)
         code, facts = "county-failed", {}
     elif isinstance(error, VaultProblem) and code not in STATUS:
