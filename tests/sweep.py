@@ -42,7 +42,7 @@ def sweep(folders: Iterable[Path], markers: Iterable[str], *, chosen: Iterable[P
     """Findings "file: marker" under `folders`; files the user chose to write are left out. Names count too."""
     needles = {marker: set(spellings(marker)) for marker in markers}
     spared = {path.resolve() for path in chosen}
-    found = []
+    found: list[str] = []
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if not path.is_file() or path.resolve() in spared:
@@ -58,12 +58,8 @@ def sweep(folders: Iterable[Path], markers: Iterable[str], *, chosen: Iterable[P
 
 def plain_databases(folders: Iterable[Path]) -> list[str]:
     """Files under `folders` from which the standard sqlite3 reads anything."""
-    found = []
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.stat().st_size and _opens(path):
-                found.append(str(path))
-    return found
+    files = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
+    return [str(path) for path in files if path.stat().st_size and _opens(path)]
 
 
 def _opens(path: Path) -> bool:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from app.casework import cards, desk, files, visits
 from app.casework.files import NewFile
+from app.models.fields import Value
 from app.models.queries.households import Filter, count
 from tests import demo
 from tests.sweep import plain_databases, sweep
@@ -51,12 +52,12 @@ def test_nothing_personal_lies_in_clear(
     demo.build(tmp_path / "vault")
     mine = demo.open_desk(tmp_path / "vault", random=chance.Random(9))
     household, head = mine.new_id(), mine.new_id()
-    values = {"villager_group": "一组", "household_type": "ORDINARY", "village": demo.VILLAGE}
+    values: dict[str, Value] = {"villager_group": "一组", "household_type": "ORDINARY", "village": demo.VILLAGE}
     values |= {"address_detail": MARKERS["address"], "contact_phone": MARKERS["phone"], "remarks": MARKERS["remark"]}
     values |= {"bank_account": MARKERS["account"]}
-    person = {"name": MARKERS["name"], "gender": "1", "cert_no": MARKERS["cert"], "relation": "02"}
+    person: dict[str, Value] = {"name": MARKERS["name"], "gender": "1", "cert_no": MARKERS["cert"], "relation": "02"}
     files.open_file(mine, NewFile(household=household, head=head, household_values=values, head_values=person))
-    child = {"name": MARKERS["child"], "gender": "2", "relation": "30"}
+    child: dict[str, Value] = {"name": MARKERS["child"], "gender": "2", "relation": "30"}
     files.add_member(mine, household, mine.new_id(), child)
     cards.bind(mine, household)
     picture = tmp_path / "chosen.jpg"
