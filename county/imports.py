@@ -24,6 +24,7 @@ from app.ledger.entry import Act
 from app.models.fields import LIFE, RecordKind, Value
 from app.models.records.households import HOUSEHOLD, MEMBER
 from app.models.records.places import AREA
+from app.models.rules.groups import group_order
 from app.models.rules.quality import HEAD
 from app.models.store import Transaction, registers_of, stored_items
 from app.models.tables import ENTRY, STREAM, TABLES
@@ -32,7 +33,6 @@ from app.workbooks.register import Fault, HouseholdRows, MemberRow, Register, Se
 from county.administration import Area, Areas, Author, County, Deed, new_area
 
 SLICE: Final = 32  # households in one transaction
-_ORDER: Final = "一二三四五六七八九十"
 
 Field = tuple[int, bytes, int]  # record kind, object, field number
 
@@ -161,11 +161,7 @@ def _groups(register: Register) -> dict[tuple[str, str], list[str]]:
         group = rows.values.get("villager_group")
         if isinstance(group, str):
             found.setdefault((rows.township, rows.village), set()).add(group)
-    return {place: sorted(groups, key=_group_key) for place, groups in found.items()}
-
-
-def _group_key(group: str) -> tuple[int, str]:
-    return (_ORDER.find(group[:1]) if group[:1] in _ORDER else len(_ORDER), group)
+    return {place: sorted(groups, key=lambda group: (group_order(group), group)) for place, groups in found.items()}
 
 
 def _grid(

@@ -7,22 +7,18 @@ reversed digits of certificate and phone numbers (`d...`, `p...`: a tail becomes
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 
 from app.models.records.registry import BY_NAME
+from app.models.rules.groups import group_order
 from app.models.rules.pinyin import initials
 from app.models.tables import FIELD_STATE, LIVE, SEARCH, STALE, SUMMARY, TABLES, Transaction
 
-HOUSEHOLD, MEMBER, VISIT, CARD = (
-    TABLES[BY_NAME[name].number] for name in ("household", "member", "visit", "card")
-)
+HOUSEHOLD, MEMBER, VISIT, CARD = (TABLES[BY_NAME[name].number] for name in ("household", "member", "visit", "card"))
 HEAD = "02"  # relation to head, GB/T 4761
-_DIGITS = "零一二三四五六七八九十"
-UNSORTED = 999
 
 # What a file should have before it is complete: the fields of reference 3.3 and 3.4 marked R or S that are declared.
 WANTED_OF_HOUSEHOLD = (
@@ -54,20 +50,6 @@ def refresh(tx: Transaction, limit: int = 200) -> int:
     return tx.scalar(select(func.count()).select_from(STALE)) or 0
 
 
-def group_order(group: str | None) -> int:
-    """Walking order of a group: its number, whether written 三组, 十二组, 3组 or 第三村民小组."""
-    if not group:
-        return UNSORTED
-    if found := re.search(r"\d+", group):
-        return int(found.group())
-    if found := re.search(r"[一二三四五六七八九]?十[一二三四五六七八九]?|[一二三四五六七八九]", group):
-        tens, ten, ones = found.group().partition("十")
-        if not ten:
-            return _DIGITS.index(tens)
-        return (_DIGITS.index(tens) if tens else 1) * 10 + (_DIGITS.index(ones) if ones else 0)
-    return UNSORTED
-
-
 def words_of(typed: str) -> list[str]:
     """FTS5 terms for what a person typed: every one must be found. Empty when nothing can be searched."""
     terms = []
@@ -89,9 +71,7 @@ def _derive(tx: Transaction, household: bytes) -> None:
     if row is None or not row["alive"]:
         return
     members = tx.execute(
-        select(MEMBER)
-        .where(MEMBER.c.root == household, MEMBER.c.alive)
-        .order_by(MEMBER.c.person_no, MEMBER.c.id)
+        select(MEMBER).where(MEMBER.c.root == household, MEMBER.c.alive).order_by(MEMBER.c.person_no, MEMBER.c.id)
     )
     people = [dict(member) for member in members.mappings()]
     heads = [p for p in people if p["id"] == row["head"]] or [p for p in people if p["relation"] == HEAD]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from app.models.rules.groups import UNNUMBERED, group_order
 from app.models.rules.pinyin import initials
 from app.models.rules.visiting import due
-from app.models.summaries import UNSORTED, group_order, words_of
+from app.models.summaries import words_of
 
 
 @pytest.mark.parametrize(
@@ -19,8 +20,10 @@ from app.models.summaries import UNSORTED, group_order, words_of
         ("二十一组", 21),
         ("3组", 3),
         ("第三村民小组", 3),
-        ("老寨", UNSORTED),
-        (None, UNSORTED),
+        ("一百零二组", 102),
+        ("两组", 2),
+        ("老寨", UNNUMBERED),
+        (None, UNNUMBERED),
     ],
 )
 def test_groups_are_walked_by_number(group: str | None, order: int) -> None:

@@ -83,3 +83,8 @@ def roles(tx: Transaction, person: bytes) -> tuple[str, ...]:
 def county_name(tx: Transaction) -> str:
     """Name of the county."""
     return tx.scalar(select(COUNTY.c.name).where(COUNTY.c.alive)) or ""
+
+
+def county_host(tx: Transaction) -> str:
+    """Public host of the county, for links in codes; empty when it has set none."""
+    return tx.scalar(select(COUNTY.c.public_host).where(COUNTY.c.alive)) or ""
