@@ -179,8 +179,9 @@ class DossierPage(Page):
 
     def _body(self) -> QVBoxLayout:
         member_page = QWidget()
-        lines = column(gap=theme.INSIDE)
+        lines = column(gap=0)
         top = row()
+        top.setContentsMargins(12, 12, theme.BETWEEN, 0)
         self.all_members = button(tr("全部成员"), "link", icon="back")
         self.all_members.clicked.connect(self._close_member)
         self.leave = button(tr("离户"), "quiet", tip=tr("去世、迁出等；记录不会删除"))
@@ -209,7 +210,9 @@ class DossierPage(Page):
             ("card", self.card),
             ("history", self.history_here),
         ):
-            self._stacked[name] = self.stack.addWidget(Sheet(widget, margin=theme.BETWEEN))
+            scrolls_itself = name in ("household", "member")
+            shown = widget if scrolls_itself else Sheet(widget, margin=theme.BETWEEN)
+            self._stacked[name] = self.stack.addWidget(shown)
         self.history = surface("side")
         self.history.setFixedWidth(HISTORY_WIDTH)
         side = column(gap=0)
@@ -318,6 +321,7 @@ class DossierPage(Page):
         self.dossier = dossier
         now, household = self._desk.clock(), dossier.row
         self.name.setText(household.head_name or tr("没有户主"))
+        self.name.ensurePolished()
         self.name.setFixedWidth(min(self.name.fontMetrics().horizontalAdvance(self.name.text()) + 4, 320))
         facts = [standing.place(household), tr("{count} 口人", count=household.size)]
         if household.household_no:

@@ -117,6 +117,9 @@ def jumps(window: QWidget) -> list[str]:
     wrong = []
     stops = tab_stops(window)
     for before, after in pairwise(stops):
+        # What is scrolled away has no place to be compared.
+        if before.visibleRegion().isEmpty() or after.visibleRegion().isEmpty():
+            continue
         one = QRect(before.mapTo(window, QPoint(0, 0)), before.size())
         two = QRect(after.mapTo(window, QPoint(0, 0)), after.size())
         goes_up = two.bottom() < one.top() and two.left() < one.right()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from PIL import Image
 from pytestqt.qtbot import QtBot
 
 from app.casework import cards
@@ -12,6 +15,8 @@ from app.views.dossier_page import DossierPage
 from app.views.households_page import HouseholdsPage
 from app.views.main_window import MainWindow, Place
 from app.views.page import Destination
+from app.views.parts.form import bring_into_view
+from app.views.visit_page import VisitPage
 from tests import demo
 from tests.views.looking import jumps, photograph, settle
 
@@ -21,6 +26,7 @@ def window(qtbot: QtBot, at_once: Background, demo_desk: Desk) -> MainWindow:
     places = [
         Place(key="households", title="农户", icon="households", page=HouseholdsPage(demo_desk, at_once)),
         Place(key="dossier", title="户档", icon="households", page=DossierPage(demo_desk, at_once), in_rail=False),
+        Place(key="visit", title="走访", icon="pen", page=VisitPage(demo_desk, at_once), in_rail=False),
     ]
     window = MainWindow(places, at_once, demo=True)
     window.show_place("云台镇 上坝村 第三网格")
@@ -59,3 +65,30 @@ def test_dossier_looks(window: MainWindow, demo_desk: Desk) -> None:
     page.go_to_section("members")
     page.members.opened.emit(next(iter(page.members.lines)))
     photograph(window, "dossier-member")
+
+
+def photo_file(folder: Path) -> Path:
+    """A picture as a telephone makes it."""
+    picture = Image.linear_gradient("L").resize((1600, 1200)).convert("RGB")
+    picture.paste((90, 140, 100), (200, 500, 1400, 1200))
+    picture.paste((180, 90, 70), (500, 350, 1000, 900))
+    path = folder / "photo.jpg"
+    picture.save(path)
+    return path
+
+
+def test_visit_looks(window: MainWindow, demo_desk: Desk, tmp_path: Path) -> None:
+    household = demo.find(demo_desk, "mlf")[0].id
+    window.go(Destination(key="visit", id=household))
+    page = window.page
+    assert isinstance(page, VisitPage)
+    photograph(window, "visit")
+    assert jumps(window) == []
+    page.take_photos([photo_file(tmp_path), photo_file(tmp_path)])
+    page.form.form_of("changes_found").editors["changes_found"].boxes["PEOPLE"].click()  # type: ignore[attr-defined]
+    page.form.form_of("visited_on").editors["visited_on"].line.setText("2026-13-01")  # type: ignore[attr-defined]
+    page.save()
+    photograph(window, "visit-faults")
+    page.photos.choose.setFocus()
+    bring_into_view(page.photos)
+    photograph(window, "visit-photos")

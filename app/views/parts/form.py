@@ -228,7 +228,13 @@ class Sheet(QScrollArea):
         layout = QVBoxLayout(holder)
         layout.setContentsMargins(margin, margin, margin, margin)
         layout.addWidget(content)
+        self._around = layout
         self.setWidget(holder)
+
+    def top_margin(self, margin: int) -> None:
+        """The margin above the content, where something stands above that does not scroll."""
+        around = self._around.contentsMargins()
+        self._around.setContentsMargins(around.left(), margin, around.right(), around.bottom())
 
     def sizeHint(self) -> QSize:
         return QSize(400, 300)

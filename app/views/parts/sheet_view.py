@@ -28,6 +28,7 @@ from app.views import theme
 from app.views.parts import wording
 from app.views.parts.editors import Choices
 from app.views.parts.form import WIDE, RecordForm, bring_into_view
+from app.views.parts.form import Sheet as Scroll
 from app.views.parts.masked import is_masked, masked
 from app.views.parts.words import Heading, button, column, label, restyle, row, surface, tool
 
@@ -85,6 +86,13 @@ class GroupedForm(QWidget):
             if name in form.editors:
                 return form
         raise KeyError(name)
+
+    def add_below(self, name: str, widget: QWidget) -> None:
+        """Put something of the page below the group that holds the field `name`."""
+        above = self.form_of(name).parentWidget()
+        layout = above.layout() if above is not None else None
+        assert layout is not None
+        layout.addWidget(widget)
 
     def show_values(self, values: Mapping[str, Value]) -> None:
         """Fill all editors; errors go away."""
@@ -315,13 +323,23 @@ class SheetView(QWidget):
         self._form_holder = QWidget()
         self._form_lines = column()
         self._form_holder.setLayout(self._form_lines)
+        body = QWidget()
+        lines = column()
+        lines.addWidget(self._reading)
+        lines.addWidget(self._form_holder)
+        lines.addStretch(1)
+        body.setLayout(lines)
+        # The heading with 保存 stays where it is while the record scrolls.
+        head = column()
+        head.setContentsMargins(theme.BETWEEN, theme.BETWEEN, theme.BETWEEN, 12)
+        head.addWidget(self.heading)
+        self.scroll = Scroll(body, margin=theme.BETWEEN)
+        self.scroll.top_margin(0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(12)
-        layout.addWidget(self.heading)
-        layout.addWidget(self._reading)
-        layout.addWidget(self._form_holder)
-        layout.addStretch(1)
+        layout.setSpacing(0)
+        layout.addLayout(head)
+        layout.addWidget(self.scroll, 1)
         self._set_editing(False)
 
     @property
@@ -418,6 +436,7 @@ class SheetView(QWidget):
 
     def _set_editing(self, editing: bool) -> None:
         self._editing = editing
+        self.scroll.verticalScrollBar().setValue(0)
         self._reading.setVisible(not editing)
         self._form_holder.setVisible(editing)
         self.edit.setVisible(not editing)
