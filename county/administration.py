@@ -25,7 +25,7 @@ from app.models.fields import LIFE
 from app.models.records.people import GRANT, SIGNER, STAFF
 from app.models.records.places import AREA, COUNTY
 from app.models.records.registry import BY_NAME
-from app.models.store import Transaction
+from app.models.store import Transaction, registers_of
 from app.models.tables import TABLES
 from app.sync.protocol import CountyKey
 from app.vault import cipherfile, slots
@@ -413,14 +413,14 @@ def end_grants(county: County, by: Author, staff: bytes) -> int:
     """End all grants of a member of staff; how many there were."""
     table = TABLES[GRANT.number]
     with county.log.writing() as tx:
-        rows = tx.execute(select(table.c.id, table.c.born).where(table.c.staff == staff, table.c.alive)).all()
-        told = [
-            Said(kind=GRANT.number, object=row.id, values={LIFE: None}, bases={LIFE: [row.born]} if row.born else {})
-            for row in rows
-        ]
+        grants = list(tx.scalars(select(table.c.id).where(table.c.staff == staff, table.c.alive)))
+        told = []
+        for grant in grants:
+            alive = list(registers_of(tx, GRANT, grant)[LIFE].live)
+            told.append(Said(kind=GRANT.number, object=grant, values={LIFE: None}, bases={LIFE: alive}))
         if told:
             county.act(tx, by, [Deed(act=Act.END, roots=[staff], said=told)])
-    return len(rows)
+    return len(grants)
 
 
 def staff_called(tx: Transaction, name: str) -> bytes:
