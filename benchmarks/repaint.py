@@ -40,7 +40,7 @@ def folding(desk: Desk, times: int) -> Steps[None]:
                 yield Progress(done=done, of=of)
 
 
-def repaints(window: MainWindow, page: HouseholdsPage, count: int) -> list[float]:
+def repaints(page: HouseholdsPage, count: int) -> list[float]:
     """Milliseconds of each of `count` full repaints of the list, some time apart."""
     found = []
     for _ in range(count):
@@ -65,15 +65,16 @@ def measure(count: int) -> dict[str, object]:
         background = Background.with_threads()
         settings = QSettings(str(Path(name) / "settings.ini"), QSettings.Format.IniFormat)
         page = HouseholdsPage(desk, background, settings)
-        window = MainWindow([Place(key="households", title="农户", icon="households", page=page)], background, demo=True)
+        place = Place(key="households", title="农户", icon="households", page=page)
+        window = MainWindow([place], background, demo=True)
         window.show()
         window.start()
         until = time.perf_counter() + 2
         while time.perf_counter() < until:
             application.processEvents()
-        idle = repaints(window, page, count)
+        idle = repaints(page, count)
         ticket = background.desk.run(partial(folding, desk, 10_000), owner=window, otherwise=lambda _: None)
-        busy = repaints(window, page, count)
+        busy = repaints(page, count)
         still = background.desk.busy
         background.desk.cancel(ticket)
         background.close()
