@@ -79,6 +79,7 @@ SENTENCES: dict[str, str] = {
     "required": "请填写“{field}”。",
     "not-offered": "“{field}”没有这一项，请从列表里选。",
     "bug": "程序出了意外，这一步没有做成。已保存的内容没有丢；请再试一次，还是这样就联系县里。",
+    "stopped": "已停下。做完的都在，可以从这里接着做。",
     # --- files ---
     "file-missing": "找不到这个文件，可能已被移走或改名。请重新选择。",
     "file-unreadable": "这个文件读不出来，可能正被别的程序占用，或者盘已拔出。请处理后再试。",
@@ -176,6 +177,7 @@ SENTENCES: dict[str, str] = {
     "vault-not-encrypted": "这里的数据文件没有加密，不是户档写的，没有打开。请联系县里。",
     "vault-newer": "这里的数据是新版程序写的。请先更新程序，再打开。",
     "vault-in-use": "户档已经在别处打开了。请先关掉另一个窗口，或者请另一位用户退出。",
+    "enrolment-unfinished": "上一次登记没有做完。请按“首次使用”，用同一个登记码接着做。",
     "vault-locked": "已经锁上了，请先解锁。",
     "vault-cipher-missing": "加密部件不合要求（{setting}），为保护数据没有打开。请重新安装程序。",
     "slot-parameters": "钥匙文件里的参数不正常，没有使用。请联系县里恢复。",
@@ -289,6 +291,7 @@ SENTENCES: dict[str, str] = {
     "export-damaged": "校验值对不上，文件被改动或损坏。请重新拷贝或导出。",
     "export-of-another-county": "日志不是这个县公钥开头的。请核对 county.pub 是不是本县的。",
     "not-county-key": "这不是县公钥文件 county.pub，或者已损坏。请向县里重新要一份。",
+    "tables-differ": "资料和按记录重新整理出来的不一样，可能被改动过。请保留现场，马上联系县里。",
     "bad-signature": "签名不对：内容被改动过，或者不是本人签的。请保留现场，马上联系县里。",
     "bad-public-key": "这把公钥不合格，不能登记。请重新生成密钥。",
     "algorithm-unknown": "不认识的签名算法（编号 {algorithm}）。请先更新程序。",

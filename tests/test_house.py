@@ -43,7 +43,7 @@ HOMES = {
         "county/",
     ),  # of the vault only a lock
     "concurrent": ("app/views/background.py", "county/"),
-    "multiprocessing": ("app/workbooks/reading.py",),
+    "multiprocessing": ("app/workbooks/reading.py", "app/main.py"),  # of main only freeze_support
     "fastapi": ("county/",),
     "starlette": ("county/",),
     "uvicorn": ("county/",),

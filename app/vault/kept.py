@@ -160,6 +160,11 @@ def own_chains(tx: Transaction) -> list[KeptChain]:
     return [_chain(row) for row in tx.execute(select(CHAIN).where(CHAIN.c.own).order_by(CHAIN.c.id))]
 
 
+def chains(tx: Transaction) -> list[KeptChain]:
+    """Every chain of which anything is here."""
+    return [_chain(row) for row in tx.execute(select(CHAIN).order_by(CHAIN.c.id))]
+
+
 def _chain(row: Any) -> KeptChain:
     state = Chain(
         id=row.id,
@@ -391,6 +396,23 @@ def last_receipt(tx: Transaction) -> KeptReceipt | None:
         first_position=row.first_position,
         received_at=row.received_at,
     )
+
+
+def receipts(tx: Transaction, chain_id: bytes) -> list[tuple[KeptReceipt, bytes]]:
+    """All receipts of a chain with their bytes, in the order of what they cover."""
+    query = select(RECEIPT).where(RECEIPT.c.chain == chain_id).order_by(RECEIPT.c.start)
+    return [
+        (
+            KeptReceipt(
+                start=row.start,
+                count=row._mapping["count"],
+                first_position=row.first_position,
+                received_at=row.received_at,
+            ),
+            row.data,
+        )
+        for row in tx.execute(query)
+    ]
 
 
 # --- drafts ---

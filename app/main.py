@@ -1,0 +1,547 @@
+"""The composition root of the desktop: the only file that knows all parts.
+
+`main` reads the command line and starts `Program`, which goes from the door (first use, unlocking, the choice of a
+workplace) to the window and back. It holds the one QApplication's lanes, the settings and the open desk; pages get what
+they need through their constructors and know nothing of each other.
+
+Locking ends the process that held the secrets and starts a fresh one at the door. While work that the person started
+still runs, a curtain covers the window and the restart waits for it, at most half an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import multiprocessing
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QProcess, QSettings, QThread, QTimer
+from PySide6.QtWidgets import QApplication, QWidget
+
+from app import config
+from app.casework.desk import Desk, refresh
+from app.errors import HudangError, InputProblem, VaultProblem
+from app.ledger import chain as chains
+from app.ledger.act import Random
+from app.progress import Progress, Steps
+from app.sync import enrolment, exchange, journal
+from app.sync.connection import Connection
+from app.sync.enrolment import Invited
+from app.sync.exchange import Report
+from app.text import tr
+from app.vault import kept
+from app.vault.vault import Vault
+from app.views import settings_page, theme
+from app.views.background import Background, Cancelled
+from app.views.dossier_page import DossierPage
+from app.views.enrol import EnrolCard, Invitation
+from app.views.households_page import HouseholdsPage
+from app.views.log_page import LogPage
+from app.views.main_window import MainWindow, Place
+from app.views.page import Destination
+from app.views.parts import wording
+from app.views.print_page import PrintPage
+from app.views.settings_page import SettingsPage
+from app.views.unlock import Colleague, UnlockCard
+from app.views.upload_page import Outbox, UploadPage, clock_words, read_outbox
+from app.views.visit_page import VisitPage
+from app.views.workplaces import ForgottenCard, WorkplacesCard
+
+LOCK_PATIENCE_MS = 30 * 60 * 1000
+SHORTEST_PASSWORD = 12
+WRONG_FREE = 3  # passwords in a row that cost no waiting
+LONGEST_WAIT_S = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A vault that was opened and is ready: the desk of its person and what it knows of the county."""
+
+    desk: Desk
+    connection: Connection
+
+
+def clock() -> int:
+    """UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def on_window_thread() -> bool:
+    """Whether this is the thread that must never wait for the vault."""
+    return QThread.isMainThread()
+
+
+# --- on the lanes ---
+
+
+def unlock(folder: Path, staff: bytes, password: str, random: Random) -> Steps[Opened]:
+    """Open a vault; after a hot open its chain is walked and its log folded again before anything is shown."""
+    vault = Vault.unlock(folder, staff, password, forbid_thread=on_window_thread)
+    try:
+        if vault.opened_hot:
+            yield from journal.recheck(vault)
+        with vault.reading() as tx:
+            connection = Connection.find(tx)
+        if connection is None:
+            raise VaultProblem("enrolment-unfinished")
+        if not connection.enrolled:
+            yield from enrolment.resume(vault, build=config.BUILD, random=random, clock=clock)
+        return (yield from make_ready(vault, random))
+    except BaseException:
+        vault.lock()
+        raise
+
+
+def enrol(invited: Invited, password: str, folder: Path, random: Random) -> Steps[Opened]:
+    """Use an enrolment code: vault, chain, first download."""
+    vault, _ = yield from enrolment.enrol(
+        invited,
+        password,
+        folder,
+        (platform.node() or "laptop")[:60],
+        build=config.BUILD,
+        random=random,
+        clock=clock,
+    )
+    try:
+        return (yield from make_ready(vault, random))
+    except BaseException:
+        vault.lock()
+        raise
+
+
+def make_ready(vault: Vault, random: Random) -> Steps[Opened]:
+    """The desk of the person who opened the vault, with all summaries derived."""
+    with vault.transaction() as tx:
+        kept.prepare(tx)
+        connection = Connection.load(tx)
+        author = journal.author_of(tx, vault.signing_seed, config.BUILD)
+        facts = journal.county_facts(tx)
+    desk = Desk(
+        vault=vault,
+        author=author,
+        workplace=connection.workplace,
+        county_code=facts[chains.COUNTY_CODE],
+        demo=bool(facts.get(chains.DEMO)),
+        clock=clock,
+        random=random,
+    )
+    yield from refresh(desk)
+    return Opened(desk=desk, connection=connection)
+
+
+def report(vault: Vault, random: Random) -> Steps[Report]:
+    """One exchange with the county that this vault knows."""
+    with vault.reading() as tx:
+        connection = Connection.load(tx)
+    county = connection.county(vault, random=random, clock=clock)
+    try:
+        return (yield from exchange.run(vault, county, random=random))
+    finally:
+        county.close()
+
+
+def judge_password(text: str) -> str:
+    """What is wrong with a new password, in one sentence; empty when nothing is."""
+    if len(text) < SHORTEST_PASSWORD:
+        return tr("密码至少 {count} 个字，可以用几个词连起来。", count=SHORTEST_PASSWORD)
+    if len(set(text)) < 5:
+        return tr("密码里的字太少，容易被猜到，请换一个。")
+    return ""
+
+
+# --- the program ---
+
+
+class Program(QObject):
+    """From the door to the window and back. `card` is what stands at the door, `window` the window, when there is
+    one; `restart` starts a fresh process."""
+
+    def __init__(
+        self,
+        application: QApplication,
+        home: Path,
+        background: Background,
+        *,
+        random: Random = os.urandom,
+        restart: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.application = application
+        self.home = home
+        self.background = background
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.settings = QSettings(str(config.settings_file(home)), QSettings.Format.IniFormat)
+        self.card: QWidget | None = None
+        self.window: MainWindow | None = None
+        self.opened: Opened | None = None
+        self._random = random
+        self._restart = restart or start_again
+        self._invited: Invited | None = None
+        self._ticket = 0
+        self._wrong = 0
+        self._locking = False
+        self._ended = False
+        background.touched.connect(self._read_outbox)
+
+    # --- the door ---
+
+    def start(self) -> None:
+        """Show the first card: first use on a computer without a workplace, else unlocking."""
+        found = config.workplaces(self.home)
+        if not found:
+            self.show_enrol()
+            return
+        last = str(self.settings.value("last", ""))
+        self.show_unlock(next((place for place in found if place.name == last), found[0]))
+
+    def show_enrol(self) -> None:
+        """首次使用."""
+        card = EnrolCard(judge_password)
+        card.code_given.connect(self._look)
+        card.enrol_wanted.connect(self._enrol)
+        card.cancelled.connect(lambda: self.background.courier.cancel(self._ticket))
+        card.given_up.connect(self._give_up)
+        card.give_up.setVisible(bool(config.workplaces(self.home)))
+        self._show_card(card)
+
+    def show_unlock(self, folder: Path) -> None:
+        """解锁 the workplace in `folder`."""
+        try:
+            people = Vault.people(folder)
+        except HudangError as error:
+            self._say_unusable(error)
+            return
+        card = UnlockCard(
+            self._name_of(folder),
+            [Colleague(key=person.staff.hex(), name=person.label) for person in people],
+            last=str(self._remembered(folder, "person")),
+            demo=self._remembered(folder, "demo") == "true",
+        )
+        card.unlock_wanted.connect(partial(self._unlock, folder))
+        card.forgotten.connect(partial(self._show_forgotten, folder))
+        card.other_workplace.connect(self.show_workplaces)
+        card.first_use.connect(self.show_enrol)
+        self._show_card(card)
+
+    def show_workplaces(self) -> None:
+        """换一个工作处."""
+        found = {place.name: place for place in config.workplaces(self.home)}
+        card = WorkplacesCard([(name, self._name_of(place)) for name, place in found.items()])
+        card.chosen.connect(lambda name: self.show_unlock(found[name]))
+        card.first_use.connect(self.show_enrol)
+        self._show_card(card)
+
+    def _show_forgotten(self, folder: Path) -> None:
+        card = ForgottenCard()
+        card.back.connect(lambda: self.show_unlock(folder))
+        self._show_card(card)
+
+    def _say_unusable(self, error: HudangError) -> None:
+        """The slots of a workplace cannot be read: the others may still be used."""
+        self.show_workplaces()
+        assert self.card is not None
+        card = self.card
+        assert isinstance(card, WorkplacesCard)
+        card.say(error)
+
+    def _give_up(self) -> None:
+        if config.workplaces(self.home):
+            self.start()
+
+    def _show_card(self, card: QWidget) -> None:
+        old, self.card = self.card or self.window, card
+        if old is not None:
+            card.setGeometry(old.geometry())
+        card.show()
+        self._drop(old)
+
+    def _drop(self, widget: QWidget | None) -> None:
+        """Take a window away that another one has replaced."""
+        if widget is not None:
+            widget.hide()
+            widget.deleteLater()
+
+    # --- first use ---
+
+    def _look(self, code: str) -> None:
+        work = partial(enrolment.look, code, random=self._random, clock=clock)
+        self.background.courier.run(work, self._on_invited, self._on_wrong_code, owner=self)
+
+    def _on_invited(self, invited: Invited) -> None:
+        self._invited = invited
+        if isinstance(self.card, EnrolCard):
+            found = invited.invitation
+            self.card.show_invitation(
+                Invitation(
+                    name=found.staff_name,
+                    workplace=found.workplace_name,
+                    county=found.county_name,
+                    demo=invited.demo,
+                )
+            )
+
+    def _on_wrong_code(self, error: Exception) -> None:
+        if isinstance(self.card, EnrolCard):
+            self.card.say_wrong_code(known(error))
+
+    def _enrol(self, password: str) -> None:
+        assert self._invited is not None
+        folder = self._folder_for(self._invited)
+        self._ticket = self.background.courier.run(
+            partial(enrol, self._invited, password, folder, self._random),
+            partial(self._on_opened, folder),
+            self._on_not_enrolled,
+            owner=self,
+            progress=self._on_enrol_step,
+        )
+
+    def _folder_for(self, invited: Invited) -> Path:
+        """The same code goes on in the same folder after it was cut off."""
+        name = hashlib.sha256(b"workplace" + invited.code.county + invited.code.secret).digest()[:16]
+        return config.new_workplace(self.home, name)
+
+    def _on_enrol_step(self, step: Progress) -> None:
+        if isinstance(self.card, EnrolCard):
+            self.card.step(step)
+
+    def _on_not_enrolled(self, error: Exception) -> None:
+        if isinstance(self.card, EnrolCard):
+            self.card.say_failed(known(error))
+
+    # --- unlocking ---
+
+    def _unlock(self, folder: Path, key: str, password: str) -> None:
+        self.background.desk.run(
+            partial(unlock, folder, bytes.fromhex(key), password, self._random),
+            partial(self._on_opened, folder),
+            self._on_locked,
+            owner=self,
+            progress=self._on_unlock_step,
+        )
+
+    def _on_unlock_step(self, step: Progress) -> None:
+        if isinstance(self.card, UnlockCard):
+            amount = f" {step.done:,} / {step.of:,}" if step.of else ""
+            self.card.unlock.setText(f"{step.doing or tr('正在打开')}{amount}")
+
+    def _on_locked(self, error: Exception) -> None:
+        if not isinstance(self.card, UnlockCard):
+            return
+        problem = known(error)
+        if problem.code == "wrong-password":
+            self._wrong += 1
+            over = self._wrong - WRONG_FREE
+            if over > 0:
+                problem = VaultProblem("wrong-password", seconds=min(LONGEST_WAIT_S, 2**over))
+        self.card.say_wrong(problem)
+
+    def _on_opened(self, folder: Path, opened: Opened) -> None:
+        self._wrong = 0
+        self.opened = opened
+        self.settings.setValue("last", folder.name)
+        self._remember(folder, "name", opened.connection.workplace_name)
+        self._remember(folder, "demo", "true" if opened.desk.demo else "false")
+        self._remember(folder, "person", opened.desk.author.staff.hex())
+        self.settings.sync()
+        self.show_window()
+
+    def _name_of(self, folder: Path) -> str:
+        return str(self._remembered(folder, "name")) or tr("工作处 {key}", key=folder.name[:4])
+
+    def _remembered(self, folder: Path, what: str) -> object:
+        return self.settings.value(f"workplaces/{folder.name}/{what}", "")
+
+    def _remember(self, folder: Path, what: str, value: str) -> None:
+        self.settings.setValue(f"workplaces/{folder.name}/{what}", value)
+
+    # --- the window ---
+
+    def show_window(self, at: Destination | None = None) -> None:
+        """Build the pages and the window around them; the first page is shown unless `at` names another."""
+        assert self.opened is not None
+        desk, lanes, settings = self.opened.desk, self.background, self.settings
+        upload = UploadPage(desk, lanes, partial(report, desk.vault, self._random))
+        look = SettingsPage(desk, lanes, settings, version=config.version())
+        places = [
+            Place(
+                key="households",
+                title=tr("农户"),
+                icon="households",
+                page=HouseholdsPage(desk, lanes, settings),
+            ),
+            Place(key="print", title=tr("打印"), icon="print", page=PrintPage(desk, lanes, settings)),
+            Place(key="upload", title=tr("上报"), icon="upload", page=upload),
+            Place(key="log", title=tr("记录"), icon="log", page=LogPage(desk, lanes, settings)),
+            Place(key="settings", title=tr("设置"), icon="settings", page=look),
+            Place(
+                key="dossier", title=tr("户档"), icon="households", page=DossierPage(desk, lanes), in_rail=False
+            ),
+            Place(key="visit", title=tr("走访"), icon="pen", page=VisitPage(desk, lanes), in_rail=False),
+        ]
+        window = MainWindow(places, lanes, demo=desk.demo)
+        window.show_place(self.opened.connection.workplace_name)
+        window.show_person(self.opened.connection.staff_name)
+        window.lock_wanted.connect(self.lock)
+        window.upload_wanted.connect(partial(self._upload_now, window, upload))
+        window.closed.connect(self._on_closed)
+        upload.clock_told.connect(lambda offset: window.warn(clock_words(offset)))
+        look.appearance_chosen.connect(lambda _key: QTimer.singleShot(0, self._dress_again))
+        look.restart_wanted.connect(self.lock)
+        old, self.window = self.window or self.card, window
+        self.card = None
+        if old is not None:
+            window.setGeometry(old.geometry())
+        window.show()
+        if old is not None:
+            if isinstance(old, MainWindow):
+                old.closed.disconnect()
+            self._drop(old)
+        window.go(at) if at is not None else window.start()
+        self._read_outbox()
+
+    def _upload_now(self, window: MainWindow, upload: UploadPage) -> None:
+        window.go(Destination(key="upload"))
+        if window.page is upload:
+            upload.begin()
+
+    def _dress_again(self) -> None:
+        """Another appearance: parts that drew themselves in the old colours are built anew."""
+        dress(self.application, self.settings)
+        self.show_window(Destination(key="settings"))
+
+    def _read_outbox(self, _touched: object = None) -> None:
+        if self.opened is None or self._locking or self._ended:
+            return
+        self.background.desk.run(partial(read_outbox, self.opened.desk), self._show_outbox, owner=self)
+
+    def _show_outbox(self, outbox: Outbox) -> None:
+        if self.window is not None:
+            self.window.show_pending(outbox.waiting)
+            self.window.show_synced(wording.moment(outbox.last, clock()) if outbox.last else "")
+
+    # --- the end ---
+
+    def lock(self) -> None:
+        """锁定: cover everything, let what runs come to its end, then end this process and start a fresh one."""
+        if self._locking or self.window is None:
+            return
+        self._locking = True
+        # Pages keep their drafts when they are hidden; that goes onto the desk lane before we wait for it.
+        self.window.draw_curtain(tr("已锁定，正在做完手上的事"))
+        if not (self.background.desk.busy or self.background.courier.busy):
+            self._end_locked()
+            return
+        if self.background.courier.busy and not self.background.desk.busy and self.opened is not None:
+            self.opened.desk.vault.drop_signing_key()  # reporting needs an open vault, not a key that signs
+        self.background.desk.busy_changed.connect(self._end_when_idle)
+        self.background.courier.busy_changed.connect(self._end_when_idle)
+        QTimer.singleShot(LOCK_PATIENCE_MS, self._end_locked)
+
+    def _end_when_idle(self, _busy: bool) -> None:
+        # Asked again on the next turn: a result may have started more work.
+        QTimer.singleShot(0, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        if not (self.background.desk.busy or self.background.courier.busy):
+            self._end_locked()
+
+    def _end_locked(self) -> None:
+        if not self._ended:
+            self.end()
+            self._restart()
+            self.application.quit()
+
+    def _on_closed(self) -> None:
+        """The window was closed: nothing new is begun, what runs is stopped at its next step and waited for."""
+        if self.window is not None and not self._locking:
+            self.window.hide()  # pages keep their drafts
+        self.end()
+
+    def end(self) -> None:
+        """Wait for both lanes and close the vault. Twice does nothing."""
+        if self._ended:
+            return
+        self._ended = True
+        self._let_drafts_be_kept()
+        self.background.close()
+        if self.opened is not None:
+            self.opened.desk.vault.lock()
+        self.settings.sync()
+
+    def _let_drafts_be_kept(self) -> None:
+        """Closing a lane cancels what waits in it; what a page has just asked to keep is not to be lost."""
+        deadline = time.monotonic() + 5
+        while self.background.desk.busy and time.monotonic() < deadline:
+            self.application.processEvents()
+            time.sleep(0.005)
+
+
+def known(error: Exception) -> HudangError:
+    """The error in our tree: stopped work and bugs too have a sentence."""
+    if isinstance(error, Cancelled):
+        return InputProblem("stopped")
+    return error if isinstance(error, HudangError) else HudangError("bug")
+
+
+def dress(application: QApplication, settings: QSettings) -> None:
+    """Give the program the appearance that the settings ask for."""
+    chosen = str(settings.value(settings_page.APPEARANCE, "system"))
+    theme.dress(application, theme.PALETTES.get(chosen) or theme.system_palette())
+
+
+def start_again() -> None:
+    """Start a fresh process of this program."""
+    if getattr(sys, "frozen", False):
+        QProcess.startDetached(sys.executable, [])
+        return
+    source = Path(__file__).resolve().parent.parent
+    QProcess.startDetached(sys.executable, ["-m", "app"], str(source))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Start the desktop program; the exit code."""
+    multiprocessing.freeze_support()
+    parser = argparse.ArgumentParser(
+        prog="hudang",
+        description="户档: one file and one QR code per rural household. Opens the window.",
+        epilog="HUDANG_HOME names the folder of all data; HUDANG_LANG=en shows the program in English.",
+    )
+    parser.add_argument(
+        "--self-check",
+        action="store_true",
+        help="check this installation: a vault, a window, a code and a sheet; opens nothing",
+    )
+    parser.add_argument("--version", action="version", version=f"hudang {config.version()}")
+    options = parser.parse_args(arguments)
+    if options.self_check:
+        from app import selfcheck
+
+        return selfcheck.main()
+    home = config.home(os.environ)
+    settings = QSettings(str(config.settings_file(home)), QSettings.Format.IniFormat)
+    scale = str(settings.value(settings_page.SCALE, "100"))
+    if scale.isdecimal() and scale != "100":
+        os.environ.setdefault("QT_SCALE_FACTOR", f"{int(scale) / 100:g}")
+    application = QApplication(sys.argv[:1])
+    application.setApplicationName("hudang")
+    application.setApplicationDisplayName(tr("户档"))
+    translator = theme.speak_chinese(application)
+    dress(application, settings)
+    program = Program(application, home, Background.with_threads())
+    program.start()
+    code = application.exec()
+    program.end()
+    del translator
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

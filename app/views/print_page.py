@@ -1,0 +1,688 @@
+"""打印: which sheets for which households, the real pages, and a batch on its way to paper or into a file.
+
+Left the sheet and the choice, in the middle the list with what is missing, right the pages as they will come out. A
+batch goes in jobs of at most 25 sheets; after each the person says whether all came out. Looking binds no card.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QSettings, Qt, QTimer
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QLineEdit,
+    QSpinBox,
+    QStackedLayout,
+    QWidget,
+)
+
+from app.casework.desk import Desk
+from app.errors import HudangError, InputProblem
+from app.printing import spooling
+from app.printing.archive_sheet import Version
+from app.printing.spooling import Batch, Job
+from app.progress import Progress, Steps
+from app.text import tr
+from app.views import batch, printer, theme
+from app.views.background import Background, Cancelled
+from app.views.batch import Candidate, CardState, Chosen, Noted, Offer, Raster, Sheets, Which
+from app.views.page import Destination, Page
+from app.views.parts.all_out import AllOut
+from app.views.parts.form import FieldBox
+from app.views.parts.notices import Empty, ProgressStrip
+from app.views.parts.preview import Preview
+from app.views.parts.table import ChipText, Column, PagedModel, PagedTable, Slice
+from app.views.parts.words import button, column, label, restyle, row, rule, surface
+from app.views.printer import PaperJob, PrinterChoice
+
+LEFT_WIDTH = 208
+PREVIEW_WIDTH = 452
+PREVIEW_FROM = 1000  # below this width of the page list and preview take turns
+MOST_COPIES = 9
+_RANGE = re.compile(r"(\d{1,5})\s*(?:[-–—~至到]\s*(\d{1,5}))?")
+
+
+def slice_of(candidates: tuple[Candidate, ...], offset: int, limit: int) -> Slice[Candidate]:
+    """Rows for the table, from the list that was read."""
+    return Slice(total=len(candidates), rows=candidates[offset : offset + limit])
+
+
+def read_range(text: str, total: int) -> tuple[int, int]:
+    """First and last sheet of what was typed: nothing is all, `5`, `3-20`. InputProblem("print-range")."""
+    if not text.strip():
+        return 1, total
+    match = _RANGE.fullmatch(text.strip())
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not 1 <= first <= last <= total:
+        raise InputProblem("print-range", first=first, last=last, total=total)
+    return first, last
+
+
+class PrintPage(Page):
+    """`trial` is a file that stands for a printer, for a machine that has none."""
+
+    def __init__(
+        self, desk: Desk, background: Background, settings: QSettings | None = None, *, trial: Path | None = None
+    ) -> None:
+        super().__init__()
+        self.title = tr("打印")
+        self._desk, self._background, self._trial = desk, background, trial
+        self._which = Which()
+        self._chosen: Chosen | None = None
+        self._ticket = 0
+        self._preview_ticket = 0
+        self._sheets: Sheets | None = None
+        self._plan: Batch | None = None
+        self._paper: PaperJob | None = None
+        self._printers: tuple[PrinterChoice, ...] = ()
+        self._mark: object = None
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(60)
+        self._rest.timeout.connect(self._draw_preview)
+        self.preview = Preview()
+        self.preview.asked.connect(self._draw_preview)
+        model = PagedModel(background.desk, self._columns(), lambda each: each.row.id)
+        model.loaded.connect(self._on_loaded)
+        model.failed.connect(self.say_error)
+        self.table = PagedTable(model, name="print", settings=settings)
+        self.table.moved.connect(lambda _each: self._rest.start())
+        self.begins_at = self.table
+        body = row(gap=0)
+        body.addWidget(self._left())
+        body.addWidget(self._middle(), 1)
+        body.addWidget(self._right())
+        whole = column(gap=0)
+        whole.addLayout(body, 1)
+        whole.addWidget(self._foot())
+        content = QWidget()
+        content.setLayout(whole)
+        self.set_content(content)
+        self.accent = self.print
+
+    # --- parts of the page ---
+
+    def _left(self) -> QWidget:
+        self.version = QComboBox()
+        self.version.addItem(tr("工作用（存档）"), Version.WORK)
+        self.version.addItem(tr("上墙用（贴墙）"), Version.WALL)
+        self.version.setAccessibleName(tr("版本"))
+        self.version.currentIndexChanged.connect(self._draw_preview)
+        self.township, self.village, self.group, self.kind = (QComboBox() for _ in range(4))
+        self.filters = QWidget()
+        inner = column(gap=12)
+        self._boxes = {}
+        for name, words, box in (
+            ("township", tr("乡镇"), self.township),
+            ("village", tr("村"), self.village),
+            ("group", tr("村民小组"), self.group),
+            ("kind", tr("类别"), self.kind),
+        ):
+            box.setAccessibleName(words)
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(6)
+            box.currentIndexChanged.connect(self._on_filter)
+            self._boxes[name] = FieldBox(words, box)
+            inner.addWidget(self._boxes[name])
+        self.filters.setLayout(inner)
+        self.selection = QWidget()
+        chosen = column(gap=theme.INSIDE)
+        self.selected = label("", "strong", wrap=True)
+        self.by_filter = button(tr("改为按条件选"))
+        self.by_filter.clicked.connect(self._drop_selection)
+        chosen.addWidget(self.selected)
+        chosen.addWidget(self.by_filter)
+        self.selection.setLayout(chosen)
+        self.selection.hide()
+        lines = column(gap=12)
+        lines.setContentsMargins(theme.MARGIN, theme.BETWEEN, theme.BETWEEN, theme.BETWEEN)
+        lines.addWidget(label(tr("户档案页"), "section"))
+        lines.addWidget(FieldBox(tr("版本"), self.version))
+        lines.addSpacing(theme.NEAR)
+        lines.addWidget(rule())
+        lines.addWidget(label(tr("哪些户"), "section"))
+        lines.addWidget(self.selection)
+        lines.addWidget(self.filters)
+        lines.addStretch(1)
+        left = QWidget()
+        left.setFixedWidth(LEFT_WIDTH + theme.MARGIN)
+        left.setLayout(lines)
+        return left
+
+    def _middle(self) -> QWidget:
+        self.empty = Empty(tr("这里打印农户的二维码档案页。"), tr("没有这样的农户，请换个条件。"))
+        self.count = label("", "section")
+        self.look = button(tr("看预览"), "quiet")
+        self.look.clicked.connect(self._turn)
+        head = row()
+        head.addWidget(self.count, 1)
+        head.addWidget(self.look)
+        self.missing = label("", "note", wrap=True)
+        holder = QWidget()
+        self._stack = QStackedLayout(holder)
+        self._stack.addWidget(self.table)
+        self._stack.addWidget(self.empty)
+        lines = column(gap=theme.INSIDE)
+        lines.setContentsMargins(0, 12, theme.BETWEEN, theme.INSIDE)
+        lines.addLayout(head)
+        lines.addWidget(holder, 1)
+        lines.addWidget(self.missing)
+        self.middle = QWidget()
+        self.middle.setLayout(lines)
+        return self.middle
+
+    def _right(self) -> QWidget:
+        lines = column(gap=0)
+        lines.setContentsMargins(0, 12, theme.MARGIN, theme.INSIDE)
+        self.back = button(tr("回到名单"), "quiet")
+        self.back.clicked.connect(self._turn)
+        lines.addWidget(self.back, 0, Qt.AlignmentFlag.AlignLeft)
+        lines.addWidget(self.preview, 1)
+        self.right = QWidget()
+        self.right.setFixedWidth(PREVIEW_WIDTH + theme.MARGIN)
+        self.right.setLayout(lines)
+        return self.right
+
+    def _foot(self) -> QWidget:
+        self.printer = QComboBox()
+        self.printer.setAccessibleName(tr("打印机"))
+        self.printer.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.printer.setMinimumContentsLength(10)
+        self.duplex = QCheckBox(tr("双面"))
+        self.duplex.setChecked(True)
+        self.copies = QSpinBox()
+        self.copies.setRange(1, MOST_COPIES)
+        self.copies.setSuffix(tr(" 份"))
+        self.copies.setAccessibleName(tr("份数"))
+        self.range = QLineEdit()
+        self.range.setPlaceholderText(tr("全部，或 1-25"))
+        self.range.setAccessibleName(tr("范围"))
+        self.range.setFixedWidth(120)
+        self.save_pdf = button(tr("存为 PDF"))
+        self.save_pdf.clicked.connect(self._choose_file)
+        self.print = button(tr("打印"), "accent", icon="print")
+        self.print.clicked.connect(self.begin_print)
+        self.controls = QWidget()
+        line = row(gap=12)
+        line.addWidget(self.printer, 1)
+        for widget in (self.duplex, self.copies, self.range):
+            line.addWidget(widget)
+        line.addStretch(1)
+        line.addWidget(self.save_pdf)
+        line.addWidget(self.print)
+        self.controls.setLayout(line)
+        self.strip = ProgressStrip()
+        self.strip.cancelled.connect(self.stop)
+        self.question = AllOut()
+        self.question.all_out.connect(self._all_out)
+        self.question.some_not.connect(self._some_not)
+        self.question.stopped.connect(self._stop_here)
+        self.jobs = label("", "note", wrap=True)
+        self.jobs.hide()
+        lines = column(gap=theme.INSIDE)
+        lines.setContentsMargins(theme.MARGIN, 12, theme.MARGIN, 12)
+        for part in (self.question, self.strip, self.jobs, self.controls):
+            lines.addWidget(part)
+        foot = surface("foot")
+        foot.setLayout(lines)
+        return foot
+
+    @staticmethod
+    def _columns() -> list[Column[Candidate]]:
+        return [
+            Column(name="head", title=tr("户主"), text=lambda each: each.row.head_name, width=104, strong=True),
+            Column(name="group", title=tr("村民小组"), text=lambda each: each.row.villager_group, width=96),
+            Column(name="missing", title=tr("户码和缺的"), text=_missing_words, width=0, chips=_missing),
+        ]
+
+    # --- choosing ---
+
+    def arrive(self, destination: Destination) -> None:
+        chosen = destination.rest or ((destination.id,) if destination.id is not None else ())
+        if chosen:
+            self._which = Which(chosen=chosen)
+        self._show_selection()
+        self._background.desk.run(partial(batch.offer, self._desk), self._offer, self.say_error, owner=self)
+        self._background.desk.run(printer.from_cups, self._offer_printers, self.say_error, owner=self)
+        self._choose()
+
+    def reread(self, touched: object) -> None:
+        if not self.busy:
+            self._choose()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        wide = self.width() >= PREVIEW_FROM
+        self.look.setVisible(not wide)
+        self.back.setVisible(not wide)
+        if wide:
+            self.middle.show()
+            self.right.show()
+        elif self.middle.isVisibleTo(self) and self.right.isVisibleTo(self):
+            self.right.hide()
+
+    def step_back(self) -> bool:
+        if self.width() < PREVIEW_FROM and self.right.isVisibleTo(self):
+            self._turn()
+            return True
+        return False
+
+    def _turn(self) -> None:
+        """On a narrow window: the list, or the preview instead."""
+        looking = self.middle.isVisibleTo(self)
+        self.middle.setVisible(not looking)
+        self.right.setVisible(looking)
+        self.right.setMaximumWidth(16777215 if looking else PREVIEW_WIDTH + theme.MARGIN)
+        (self.back if looking else self.look).setFocus(Qt.FocusReason.OtherFocusReason)
+        if looking:
+            self._draw_preview()
+
+    def _offer(self, offer: Offer) -> None:
+        self._fill(self.township, offer.townships)
+        self._fill(self.village, offer.villages)
+        self._fill(self.group, offer.groups)
+        self._fill(self.kind, offer.kinds)
+        self._boxes["township"].setVisible(len(offer.townships) > 1)
+        self._boxes["village"].setVisible(len(offer.villages) > 1)
+
+    def _fill(self, box: QComboBox, choices: Sequence[tuple[object, str]]) -> None:
+        before = box.currentData()
+        box.blockSignals(True)
+        box.clear()
+        box.addItem(tr("全部"), None)
+        for key, words in choices:
+            box.addItem(words, key)
+        box.setCurrentIndex(max(0, next((n for n in range(box.count()) if box.itemData(n) == before), 0)))
+        box.blockSignals(False)
+
+    def _offer_printers(self, cups: tuple[PrinterChoice, ...]) -> None:
+        found = cups or printer.from_qt()
+        if self._trial is not None:
+            found = (*found, PrinterChoice(name=tr("打印到文件"), cups=False, file=self._trial))
+        self._printers = found
+        self.printer.clear()
+        self.printer.addItems([each.name for each in found] or [tr("这台电脑没有装打印机")])
+        self.printer.setEnabled(bool(found))
+        self._show_buttons()
+
+    def _on_filter(self) -> None:
+        area = self.village.currentData() or self.township.currentData()
+        self._which = Which(area=area, group=self.group.currentData(), kind=self.kind.currentData())
+        self._choose()
+
+    def _drop_selection(self) -> None:
+        self._which = Which()
+        self._show_selection()
+        self._on_filter()
+
+    def _show_selection(self) -> None:
+        chosen = len(self._which.chosen)
+        self.selection.setVisible(bool(chosen))
+        self.filters.setVisible(not chosen)
+        self.selected.setText(tr("选中的 {count} 户", count=chosen))
+
+    def _choose(self) -> None:
+        self._background.desk.run(
+            partial(batch.choose, self._desk, self._which), self._on_chosen, self.say_error, owner=self
+        )
+
+    def _on_chosen(self, chosen: Chosen) -> None:
+        self._chosen = chosen
+        self.table.rows.show(partial(slice_of, chosen.candidates))
+        sheets = len(chosen.sheets)
+        self.count.setText(tr("{count} 户，可打印 {sheets} 份", count=len(chosen.candidates), sheets=sheets))
+        self._say_missing(chosen)
+        self._show_buttons()
+
+    def _say_missing(self, chosen: Chosen) -> None:
+        fresh, none_left = chosen.count(CardState.FRESH), chosen.count(CardState.NONE_LEFT)
+        elsewhere = chosen.count(CardState.ELSEWHERE)
+        unprintable = sum(bool(each.unprintable) for each in chosen.candidates)
+        parts = [tr("户码还剩 {left} 张", left=chosen.cards_left)]
+        if fresh:
+            parts.append(tr("{count} 户打印时发新码", count=fresh))
+        if none_left:
+            parts.append(tr("{count} 户没有户码可发，上报一次就能从县里领", count=none_left))
+        if elsewhere:
+            parts.append(tr("{count} 户的户码是别处发的，本机打不了", count=elsewhere))
+        if unprintable:
+            parts.append(tr("{count} 户有字库里没有的字，会印成空框", count=unprintable))
+        self.missing.setText(tr("；").join(parts) + tr("。"))
+        restyle(self.missing, "role", "error" if none_left else "note")
+
+    def _on_loaded(self, total: int) -> None:
+        self._stack.setCurrentWidget(self.table if total else self.empty)
+        if total and self.table.record() is None:
+            self.table.selectRow(0)
+        self._rest.start()
+
+    # --- the preview ---
+
+    def _draw_preview(self) -> None:
+        candidate = self.table.record()
+        if candidate is None or not self.preview.isVisibleTo(self):
+            self.preview.clear()
+            return
+        self._background.desk.cancel(self._preview_ticket)
+        dpi = self.preview.dpi()
+        version: Version = self.version.currentData()
+        self._preview_ticket = self._background.desk.run(
+            partial(batch.preview, self._desk, candidate, version, dpi),
+            partial(self._show_preview, candidate),
+            self._preview_failed,
+            owner=self,
+        )
+
+    def _show_preview(self, candidate: Candidate, pages: list[bytes]) -> None:
+        if self.table.record() is candidate:
+            empty_code = candidate.card is not CardState.HERE
+            note = tr("还没有发码：预览里的码扫不出来，打印时换成真码。") if empty_code else ""
+            self.preview.show_pages(pages, note)
+
+    def _preview_failed(self, error: Exception) -> None:
+        if not isinstance(error, Cancelled):
+            self.preview.clear()
+            self.say_error(error)
+
+    # --- a batch ---
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is under way or waits for an answer."""
+        return bool(self._ticket) or self._plan is not None
+
+    def may_leave(self) -> str:
+        if self._plan is None:
+            return ""
+        return tr("这一批还没有打完。离开以后，没有确认的算“不知道打没打出来”，可以重打，码不会变。")
+
+    def stop(self) -> None:
+        """取消: at the next step."""
+        if self._ticket > 0:
+            self._background.desk.cancel(self._ticket)
+
+    def begin_print(self) -> None:
+        """打印 the range on the chosen printer."""
+        if self._printers:
+            self._prepare(self._on_ready)
+
+    def _choose_file(self) -> None:
+        if not self._order():
+            return
+        dialog = QFileDialog(self, tr("存为 PDF"))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilter("PDF (*.pdf)")
+        dialog.setDefaultSuffix("pdf")
+        dialog.selectFile(tr("户档案页.pdf"))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda name: self.begin_pdf(Path(name)))
+        dialog.open()
+
+    def begin_pdf(self, path: Path) -> None:
+        """存为 PDF: the range as one file at `path`."""
+        self._prepare(partial(self._write_pdf, path))
+
+    def _order(self) -> tuple[bytes, ...]:
+        """The households of the range; says what is wrong and returns nothing where there is none."""
+        if self.busy or self._chosen is None:
+            return ()
+        sheets = self._chosen.sheets
+        if not sheets:
+            self.notice.say(tr("没有可以打印的：名单里的农户都没有户码可发。先上报一次，从县里领户码。"), "warning")
+            return ()
+        try:
+            first, last = read_range(self.range.text(), len(sheets))
+        except InputProblem as problem:
+            self.say_error(problem)
+            self.range.setFocus(Qt.FocusReason.OtherFocusReason)
+            return ()
+        return tuple(each.row.id for each in sheets[first - 1 : last])
+
+    def _prepare(self, then: Callable[[Sheets], object]) -> None:
+        order = self._order()
+        if not order:
+            return
+        self.notice.hide()
+        version: Version = self.version.currentData()
+        work = partial(
+            batch.prepare,
+            self._desk,
+            order,
+            version,
+            copies=self.copies.value(),
+            duplex=self.duplex.isChecked(),
+        )
+        self._wait(tr("正在发码"))
+        self._go(work, then)
+
+    def _wait(self, what: str) -> None:
+        self.strip.begin(what)
+        self.controls.setEnabled(False)
+
+    def _go(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
+        """Do a part of the batch on the desk lane; its progress is shown, its failure ends the batch."""
+        # Marked before it is asked for: a lane that runs at once answers within `run`.
+        self._ticket = -1
+        mark = self._mark = object()
+
+        def done(result: Any) -> None:
+            self._ticket = 0
+            then(result)
+
+        ticket = self._background.desk.run(work, done, self._failed, owner=self, progress=self.strip.step)
+        if self._ticket == -1 and self._mark is mark:
+            self._ticket = ticket
+
+    def _end(self) -> None:
+        self._ticket = 0
+        self._plan = self._sheets = None
+        if self._paper is not None:
+            self._paper.abandon()
+            self._paper = None
+        self.strip.finish()
+        self.question.hide()
+        self.jobs.hide()
+        self.controls.setEnabled(True)
+        self._show_buttons()
+
+    def _failed(self, error: Exception) -> None:
+        plan, sheets = self._plan, self._sheets
+        self._end()
+        if isinstance(error, Cancelled):
+            done = plan.confirmed if plan else 0
+            words = tr("已停下，打出并记下了 {count} 份。", count=done) if done else tr("已停下，一份也没有打。")
+            self.notice.say(words + tr("发过的码不会变，可以接着打。"), "info")
+        else:
+            self.say_error(error)
+        if plan is not None and sheets is not None and plan.asked is not None:
+            self._leave_unsure(sheets, plan.asked)
+        self._choose()
+
+    def _write_pdf(self, path: Path, sheets: Sheets) -> None:
+        self._wait(tr("正在排版"))
+        self._go(
+            partial(batch.save_pdf, self._desk, sheets, 1, sheets.total, path),
+            partial(self._pdf_written, path, sheets.total),
+        )
+
+    def _pdf_written(self, path: Path, count: int, _noted: Noted) -> None:
+        self._end()
+        self.notice.say(
+            tr("已存为 {name}，共 {count} 份。文件没有加密，用完请删掉。", name=path.name, count=count), "accent"
+        )
+        self.say_saved()
+        self._choose()
+
+    def _on_ready(self, sheets: Sheets) -> None:
+        self._sheets = sheets
+        self._plan = spooling.plan(sheets.total)
+        self._next_job()
+
+    def _next_job(self) -> None:
+        assert self._plan is not None
+        assert self._sheets is not None
+        self._say_jobs()
+        job = self._plan.next_job
+        if job is None:
+            count = self._plan.confirmed
+            self._end()
+            self.notice.say(tr("{count} 份都打出来了，已记下。", count=count), "accent")
+            self.say_saved()
+            self._choose()
+            return
+        self._wait(tr("正在排版"))
+        self._go(partial(batch.pdf, self._sheets, job.first, job.last), partial(self._send, job))
+
+    def _send(self, job: Job, document: bytes) -> None:
+        assert self._sheets is not None
+        choice = self._printers[max(0, self.printer.currentIndex())]
+        title = tr("户档案页 {first}-{last}", first=job.first, last=job.last)
+        if choice.cups:
+            send = partial(
+                spooling.to_cups,
+                document,
+                choice.name,
+                title=title,
+                copies=self._sheets.copies,
+                duplex=self._sheets.duplex,
+            )
+            self._go(send, lambda _nothing: self._ask(job))
+            return
+        try:
+            self._paper = PaperJob(choice, title=title, copies=self._sheets.copies, duplex=self._sheets.duplex)
+        except HudangError as error:
+            self._failed(error)
+            return
+        self._paint(job, document, 0, batch.page_count(document))
+
+    def _paint(self, job: Job, document: bytes, number: int, pages: int) -> None:
+        """Page after page: computed on the lane, painted here."""
+        assert self._paper is not None
+        if number == pages:
+            self._paper.finish()
+            self._paper = None
+            self._ask(job)
+            return
+        self.strip.step(Progress(done=number, of=pages, doing=tr("正在送往打印机")))
+
+        def painted(page: Raster) -> None:
+            assert self._paper is not None
+            try:
+                self._paper.paint(page)
+            except HudangError as error:
+                self._failed(error)
+                return
+            self._paint(job, document, number + 1, pages)
+
+        self._go(partial(batch.raster, document, number), painted)
+
+    def _ask(self, job: Job) -> None:
+        assert self._plan is not None
+        self._plan = self._plan.sent(job)
+        self.strip.finish()
+        asked = self._plan.asked
+        assert asked is not None
+        self.question.ask(asked, spooling.question(asked))
+        self._say_jobs()
+
+    def _all_out(self) -> None:
+        assert self._plan is not None
+        assert self._sheets is not None
+        job = self._plan.asked
+        assert job is not None
+        self.question.hide()
+        self._plan = self._plan.all_printed(job)
+        self._wait(tr("正在记下"))
+        self._go(
+            partial(batch.note, self._desk, self._sheets, job.first, job.last, "PAPER"),
+            lambda _noted: self._next_job(),
+        )
+
+    def _some_not(self, first: int, last: int) -> None:
+        assert self._plan is not None
+        assert self._sheets is not None
+        job = self._plan.asked
+        assert job is not None
+        try:
+            plan = self._plan.failed(job, first, last)
+        except InputProblem as problem:
+            self.question.say_wrong(problem)
+            return
+        self.question.hide()
+        self._plan = plan
+        self._wait(tr("正在记下"))
+        self._go(partial(self._note_around, self._desk, self._sheets, job, first, last), lambda _n: self._next_job())
+
+    @staticmethod
+    def _note_around(desk: Desk, sheets: Sheets, job: Job, first: int, last: int) -> Steps[Noted]:
+        """The sheets of a job around those that did not come out."""
+        noted = yield from batch.note(desk, sheets, job.first, first - 1, "PAPER")
+        if last < job.last:
+            noted = yield from batch.note(desk, sheets, last + 1, job.last, "PAPER")
+        return noted
+
+    def _stop_here(self) -> None:
+        plan, sheets = self._plan, self._sheets
+        assert plan is not None
+        assert sheets is not None
+        job = plan.asked
+        self._end()
+        if job is not None:
+            self._leave_unsure(sheets, job)
+        self.notice.say(
+            tr("停在这里。打出并记下了 {count} 份；其余的随时可以重打，码不会变。", count=plan.confirmed), "info"
+        )
+        self._choose()
+
+    def _leave_unsure(self, sheets: Sheets, job: Job) -> None:
+        self._background.desk.run(
+            partial(batch.leave_unsure, self._desk, sheets, job.first, job.last), None, self.say_error, owner=self
+        )
+
+    def _say_jobs(self) -> None:
+        plan = self._plan
+        if plan is None or len(plan.jobs) < 2:
+            self.jobs.hide()
+            return
+        states = {
+            spooling.State.QUEUED: tr("等待"),
+            spooling.State.SENT: tr("已送出，请看打印机"),
+            spooling.State.CONFIRMED: tr("已打出"),
+            spooling.State.UNSURE: tr("不确定"),
+        }
+        words = [f"{job.first}–{job.last} {states[job.state]}" for job in plan.jobs]
+        self.jobs.setText("　".join(words))
+        self.jobs.show()
+
+    def _show_buttons(self) -> None:
+        """Without a printer the next sensible step is the file."""
+        some = bool(self._chosen and self._chosen.sheets)
+        self.print.setVisible(bool(self._printers))
+        self.print.setEnabled(some and bool(self._printers))
+        self.save_pdf.setEnabled(some)
+        restyle(self.save_pdf, "kind", "plain" if self._printers else "accent")
+        self.accent = self.print if self._printers else self.save_pdf
+
+
+def _missing(each: Candidate) -> list[ChipText]:
+    chips: list[ChipText] = {
+        CardState.HERE: [],
+        CardState.FRESH: [(tr("将发新码"), "info")],
+        CardState.NONE_LEFT: [(tr("没有户码可发"), "danger")],
+        CardState.ELSEWHERE: [(tr("户码在别处"), "warning")],
+    }[each.card]
+    if each.unprintable:
+        chips = [*chips, (tr("缺字 {characters}", characters="".join(each.unprintable)), "warning")]
+    return chips
+
+
+def _missing_words(each: Candidate) -> str:
+    return tr("、").join(words for words, _ in _missing(each))
