@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from app.ledger.encoding import encode
+from app.ledger.encoding import encode, number
 
 NO_POSITION = 2**63 - 1
 
@@ -60,10 +60,12 @@ def fold_hash(registers: Mapping[tuple[bytes, int], Iterable[bytes]]) -> bytes:
 
 
 def fold_hash_in_order(registers: Iterable[tuple[tuple[bytes, int], Iterable[bytes]]]) -> bytes:
-    """`fold_hash` of registers that come one after the other, ascending."""
+    """`fold_hash` of registers that come one after the other, ascending. Objects and dots have 16 bytes each."""
     digest = hashlib.sha256(b"\x06")
     for (object_id, field), dots in registers:
         alive = sorted(dots)
-        if alive:
+        if len(alive) == 1:
+            digest.update(b"\x83\x50%b%b\x81\x50%b" % (object_id, number(field), alive[0]))  # most; D1 as below
+        elif alive:
             digest.update(encode([object_id, field, alive]))
     return digest.digest()

@@ -9,6 +9,8 @@ links that say where an object belongs. Most objects were said once and never ch
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from app.ledger.authority import KINDS, Authority
@@ -97,19 +99,18 @@ class Objects:
 
     def _live(self) -> Iterator[tuple[tuple[bytes, int], Iterable[bytes]]]:
         """(object, field) and its live dots, ascending; what several kinds say of one id comes together."""
-        waiting: dict[int, set[bytes]] = {}
-        last = b""
-        for key in sorted([*self._plain, *self._open]):
-            if key[0] != last:
-                yield from (((last, field), dots) for field, dots in sorted(waiting.items()))
-                waiting, last = {}, key[0]
-            if plain := self._plain.get(key):
-                for field in plain[1]:
-                    waiting.setdefault(field, set()).add(plain[0])
-            else:
-                for field, register in self._open[key].items():
-                    waiting.setdefault(field, set()).update(register.live)
-        yield from (((last, field), dots) for field, dots in sorted(waiting.items()))
+        keys = sorted([*self._plain, *self._open])
+        for object_id, group in groupby(keys, key=itemgetter(0)):
+            found: dict[int, set[bytes]] = {}
+            for key in group:
+                if plain := self._plain.get(key):
+                    for field in plain[1]:
+                        found.setdefault(field, set()).add(plain[0])
+                else:
+                    for field, register in self._open[key].items():
+                        found.setdefault(field, set()).update(register.live)
+            for field in sorted(found):
+                yield (object_id, field), found[field]
 
 
 class Streams:
@@ -129,13 +130,15 @@ class Streams:
 
     def heads(self) -> tuple[int, bytes]:
         """Number of streams and root hash of the tree of their heads."""
-        changed = sorted((*self._heads[root], root) for root in self._touched)
-        self._touched.clear()
-        known = self._tree.size
-        for index, n, head, root in changed:
+        known, fresh, changed = self._tree.size, [], {}
+        for root in self._touched:
+            index, n, head = self._heads[root]
             leaf = head_leaf(root, n, head)
             if index < known:
-                self._tree.replace(index, leaf)
+                changed[index] = leaf
             else:
-                self._tree.append(leaf)
+                fresh.append((index, leaf))
+        self._touched.clear()
+        self._tree.replace_all(changed)
+        self._tree.extend(leaf for _, leaf in sorted(fresh))
         return len(self._heads), self._tree.root()

@@ -11,7 +11,7 @@ A proof binds to its *root*; that a root belongs to a size is what a signed chec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Protocol, Self
 
@@ -224,6 +224,25 @@ class MapTree(Tree):
         # The first node whose neighbour is not complete is a peak; the larger ones stand before it.
         self._peaks[complete.bit_count() - 1] = node
 
+    def replace_all(self, leaves: Mapping[int, bytes]) -> None:
+        """Puts other leaf hashes at positions that there are; nodes above several of them are computed once."""
+        if leaves and not 0 <= min(leaves) <= max(leaves) < self._size:
+            raise ValueError(f"no such leaves in a tree of {self._size}")
+        get, put = self._nodes.get, self._nodes.put
+        row, level, complete = dict(leaves), 0, self._size
+        while row:
+            above: dict[int, bytes] = {}
+            for index, node in row.items():
+                put(level, index, node)
+            for index, node in row.items():
+                if index | 1 >= complete:
+                    self._peaks[complete.bit_count() - 1] = node
+                elif index >> 1 not in above:
+                    beside = row.get(index ^ 1) or get(level, index ^ 1)
+                    pair = beside + node if index & 1 else node + beside
+                    above[index >> 1] = sha256(b"\x01" + pair).digest()
+            row, level, complete = above, level + 1, complete >> 1
+
 
 def root_of_leaves(leaf_hashes: Sequence[bytes]) -> bytes:
     """Root by the recursive definition of RFC 6962, 2.1: a second computation, sharing nothing with Tree."""
@@ -262,9 +281,7 @@ def verify_inclusion(index: int, leaf: bytes, size: int, proof: Sequence[bytes],
     verify_range(index, (leaf,), size, proof, root)
 
 
-def verify_range(
-    start: int, leaf_hashes: Sequence[bytes], size: int, proof: Sequence[bytes], root: bytes
-) -> None:
+def verify_range(start: int, leaf_hashes: Sequence[bytes], size: int, proof: Sequence[bytes], root: bytes) -> None:
     """Raises ChainBroken `inclusion-proof-wrong` unless `proof` leads from the leaf hashes (at least one) at
     `start` and following to `root`, the root hash of a tree of `size` leaves; all hashes have 32 bytes, none
     is left over."""

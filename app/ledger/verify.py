@@ -216,6 +216,7 @@ class _Log:
         self.chains: dict[bytes, Chain] = {}
         self._retired: dict[bytes, list[tuple[int, Chain]]] = {}  # chain -> (first seq of the next key, state before)
         self._tree = Tree(_Packed())
+        self._waiting: list[bytes] = []  # leaves that the tree takes up when somebody asks
         self._streams = Streams()
         self._objects = Objects({}, trusted.chain)
         self._missing = _Missing()
@@ -249,6 +250,12 @@ class _Log:
         self._whole = header.what == WHOLE
         return header
 
+    def _root(self, size: int) -> bytes | None:
+        """Root of the first `size` entries, None where there are not so many yet."""
+        self._tree.extend(self._waiting)
+        self._waiting.clear()
+        return self._tree.root(size) if size <= self._tree.size else None
+
     # --- entries ---
 
     def _entry(self, position: int) -> None:
@@ -279,7 +286,7 @@ class _Log:
         elif entry.kind % 2 and entry.kind not in (Kind.GENESIS, Kind.ROTATE):
             raise ChainBroken("kind-unknown", kind=entry.kind)
         self._streams.append(roots, identity)
-        self._tree.append(identity)
+        self._waiting.append(identity)
 
     def _extend(self, entry: Entry, identity: bytes, signature: bytes) -> None:
         before = self.chains.get(entry.chain)
@@ -305,7 +312,7 @@ class _Log:
             return  # a log of that epoch is not in this file
         holds = self._seen.get(seen)
         if holds is None:
-            holds = epoch == self._epoch and size <= self._tree.size and self._tree.root(size) == root
+            holds = epoch == self._epoch and self._root(size) == root
             self._seen[seen] = holds
         if not holds:
             raise ChainBroken("seen-contradicts", size=size)
@@ -351,7 +358,7 @@ class _Log:
             said = verify_checkpoint(note, self.trusted.origin, self.trusted.log_key)
             if said.size != size or not (last < size <= header.size):
                 raise ChainBroken("export-form")
-            if self._tree.root(size) != said.root:
+            if self._root(size) != said.root:
                 raise ChainBroken("checkpoint-contradicts", size=size)
             last = size
             self.report.checkpoints += 1
@@ -364,7 +371,7 @@ class _Log:
         streams, heads = self._streams.heads()
         report = self.report
         report.streams, report.objects, report.inert = streams, len(self._objects), self._objects.inert
-        report.root, report.fold = self._tree.root(), self._objects.fold_hash()
+        report.root, report.fold = self._root(report.entries) or b"", self._objects.fold_hash()
         if (closing.streams, closing.heads) != (streams, heads):
             raise ChainBroken("heads-differ")
         if closing.fold != report.fold:

@@ -1,10 +1,14 @@
 """A county's log in a few lines, written from `formats.md` and not from the program: what it comes to is computed anew
-from the first entry each time, with plain dictionaries and the recursive definition of the tree."""
+from the first entry each time, with plain dictionaries and the recursive definition of the tree.
+
+`python -m tests.ledger.county_log` writes the frozen export of `small()` anew.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +24,7 @@ from app.ledger.export import WHOLE, Closing, Header, write
 from app.ledger.signatures import public_key
 from app.ledger.tree import root_of_leaves
 from app.ledger.verify import Report, Trusted, examine
+from tests.ledger.independent import VECTORS
 
 ORIGIN = "county.test/hudang-990000"
 NOW = 1_780_000_000_000
@@ -54,11 +59,11 @@ class CountyLog:
     """The log as a list of signed entries, the pens of its chains, its checkpoints."""
 
     origin: str = ORIGIN
-    log_seed: bytes = seed_of("log")
-    chance: Chance = field(default_factory=Chance)
-    entries: list[Signed] = field(default_factory=list)
-    pens: dict[str, Pen] = field(default_factory=dict)
-    checkpoints: list[tuple[int, bytes]] = field(default_factory=list)
+    log_seed: bytes = field(default=seed_of("log"), repr=False)
+    chance: Chance = field(default_factory=Chance, repr=False)
+    entries: list[Signed] = field(default_factory=list, repr=False)
+    pens: dict[str, Pen] = field(default_factory=dict, repr=False)
+    checkpoints: list[tuple[int, bytes]] = field(default_factory=list, repr=False)
 
     def genesis(self, name: str, staff: bytes, body: Mapping[int, Any] | None = None) -> Signed:
         """The chain `name` of `staff` begins."""
@@ -251,8 +256,24 @@ def heads_tree(entries: Sequence[Signed]) -> list[bytes]:
         for place, _, _, change, _ in effective(entries[: position + 1]):
             if place == position:
                 links = now.get((change.object, HOMES.get(change.kind, -1)), {})
-                roots.add(next(iter(links.values()), change.object))
+                link = next(iter(links.values()), None)
+                roots.add(link if isinstance(link, bytes) and len(link) == 16 else change.object)
         for root in sorted(roots):
             n, head = streams.get(root, (0, hashlib.sha256(b"\x03" + root).digest()))
             streams[root] = n + 1, hashlib.sha256(b"\x02" + head + signed.id).digest()
     return [hashlib.sha256(b"\x00" + encode([root, n, head])).digest() for root, (n, head) in streams.items()]
+
+
+def main() -> None:
+    """Write the frozen export."""
+    log = small()
+    data = b"".join(log.items())
+    report = verify(data, log.key())
+    known = {"key": log.key().hex(), "sha256": hashlib.sha256(data).hexdigest(), "entries": report.entries}
+    known |= {"root": report.root.hex(), "fold": report.fold.hex(), "streams": report.streams}
+    (VECTORS / "export.bin").write_bytes(data)
+    (VECTORS / "export.json").write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -45,6 +45,7 @@ from tests.ledger.county_log import (
     small,
     verify,
 )
+from tests.ledger.independent import VECTORS, read
 
 HOUSE, PERSON = b"H" * 16, b"P" * 16
 BORN, EDITED, SECOND_HEADS = 7, 8, 9  # positions in the small log
@@ -81,6 +82,16 @@ def test_an_honest_log_holds() -> None:
     assert (report.entries, report.chains, report.heads, report.checkpoints) == (10, 3, 2, 2)
     assert (report.streams, report.root, report.fold) == (closing.streams, log.root(), closing.fold)
     assert (report.withheld, report.inert) == (0, 0)
+
+
+def test_the_frozen_export_holds_and_is_still_written_so() -> None:
+    data, known = (VECTORS / "export.bin").read_bytes(), read("export.json")
+    report = verify(data, bytes.fromhex(known["key"]))
+    assert report.fault is None
+    assert (report.root.hex(), report.fold.hex()) == (known["root"], known["fold"])
+    assert (report.entries, report.streams) == (known["entries"], known["streams"])
+    assert hashlib.sha256(data).hexdigest() == known["sha256"]
+    assert b"".join(small().items()) == data
 
 
 def test_moves_disputes_rotations_and_inert_acts_hold() -> None:
