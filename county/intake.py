@@ -56,8 +56,8 @@ class Fork(CountyRefusal):
 def judge(packet: Packet, known: Known) -> list[Judged]:
     """The entries of `packet` that are new, in order; empty when the county has them all.
 
-    CountyRefusal("chain-gap", expected, found), Fork, ChainBroken for bytes, links, signatures or commitments that do not
-    hold: the first thing that is wrong refuses the packet whole."""
+    CountyRefusal("chain-gap", expected, found), Fork, ChainBroken for bytes, links, signatures or commitments that do
+    not hold: the first thing that is wrong refuses the packet whole."""
     if len(packet.entries) > MAX_ENTRIES:
         raise CountyRefusal("packet-too-large", limit=PACKET_ENTRIES)
     if packet.start > known.chain.next_seq:

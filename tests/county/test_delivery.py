@@ -40,7 +40,9 @@ def test_a_grid_worker_gets_the_grid_and_nothing_else(site: Site, new_laptop: Ca
     for store, laptop in zip(stores, (one, two, station), strict=True):
         store.pull(laptop)
     mine, theirs, everybody = map(households, stores)
-    assert mine and theirs and mine.isdisjoint(theirs)
+    assert mine
+    assert theirs
+    assert mine.isdisjoint(theirs)
     assert mine | theirs == everybody
     assert len(everybody) == 39
 
@@ -49,7 +51,7 @@ def test_own_uploads_and_new_work_of_others_come_in_order(site: Site, new_laptop
     grid, station = new_laptop(), new_laptop("覃试二", "云台镇")
     store = Store()
     store.pull(grid)
-    home = sorted(households(store))[0]
+    home = min(households(store))
     grid.edit(home, "address_detail", "一号")
     grid.send(0)
     station.edit(home, "address_detail", "二号")
@@ -64,7 +66,7 @@ def test_dead_values_are_withheld(site: Site, new_laptop: Callable[..., Laptop])
     grid, late = new_laptop(), new_laptop("覃试二", "云台镇")
     store = Store()
     store.pull(grid)
-    home = sorted(households(store))[0]
+    home = min(households(store))
     grid.edit(home, "address_detail", "旧门牌")
     grid.edit(home, "address_detail", "新门牌", [grid.log[-1].id[:16]])
     grid.edit(home, "remarks", "甲")
@@ -87,7 +89,7 @@ def test_a_household_that_moves_leaves_one_vault_and_enters_another(
     mine, theirs = Store(), Store()
     mine.pull(one)
     theirs.pull(two)
-    home = sorted(households(mine))[0]
+    home = min(households(mine))
     first = min(mine.streams[home].items())[1]
     other = site.area("云台镇/上坝村/第二网格")
     moved = Said(kind=8, object=home, values={GRID: other}, bases={GRID: [first[:16]]})
@@ -96,7 +98,8 @@ def test_a_household_that_moves_leaves_one_vault_and_enters_another(
     mine.pull(one)
     theirs.pull(two)
     assert home not in mine.streams
-    assert home in theirs.streams and len(theirs.streams[home]) == 2
+    assert home in theirs.streams
+    assert len(theirs.streams[home]) == 2
     assert one.staff in theirs.streams  # so that the signature of the move can be checked
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from app.models.store import Transaction, refold, state_hash
 from app.models.tables import DERIVED, ENTRY, TABLES
 from app.sync.protocol import Packet, Receipt
 from county import administration, archive
+from county.intake import Known, judge
 from county.sequencer import Log
 from county.tables import FORK, NODE
 from tests.county.conftest import Site
@@ -57,7 +59,8 @@ def test_a_packet_is_taken_once_however_often_it_comes(site: Site, laptop: Lapto
     first = laptop.send(0)
     before = check(site, laptop, first)
     again = laptop.send(0)
-    assert again.runs == first.runs and again.note == first.note
+    assert again.runs == first.runs
+    assert again.note == first.note
     laptop.edit(home, "address_detail", "9 号")
     laptop.size = before.size
     longer = laptop.send(6)
@@ -228,14 +231,16 @@ def test_a_failed_transaction_leaves_nothing_in_memory(site: Site, laptop: Lapto
     log: Log = site.county.log
     known = dict(log.roots), log.tree.size, dict(log.chains)
 
-    class Cut(Exception):
-        pass
+    held = Known(chain=log.chains[laptop.pen.chain.id], ids={0: laptop.log[0].id})
+    judged = judge(laptop.packet(0), held)
 
-    from county.intake import Known, judge
+    def cut() -> None:
+        with log.writing() as tx:
+            log.append(tx, judged)
+            raise InterruptedError
 
-    with pytest.raises(Cut), log.writing() as tx:
-        log.append(tx, judge(laptop.packet(0), Known(chain=log.chains[laptop.pen.chain.id], ids={0: laptop.log[0].id})))
-        raise Cut
+    with pytest.raises(InterruptedError):
+        cut()
     with log.reading():
         assert (dict(log.roots), log.tree.size, dict(log.chains)) == known
     check(site, laptop, laptop.send(0))
@@ -273,8 +278,6 @@ def test_the_county_goes_on_where_it_was_after_a_restart(site: Site, laptop: Lap
 
 
 def test_two_packets_of_one_chain_at_once_are_no_fork(site: Site, laptop: Laptop) -> None:
-    import threading
-
     home = laptop.new_household({"villager_group": "一组"})
     for n in range(60):
         laptop.edit(home, "address_detail", f"{n} 号")
@@ -284,7 +287,8 @@ def test_two_packets_of_one_chain_at_once_are_no_fork(site: Site, laptop: Laptop
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({receipt.runs for receipt in receipts}) == 1 and len(receipts) == 4
+    assert len({receipt.runs for receipt in receipts}) == 1
+    assert len(receipts) == 4
     assert count(site, laptop.pen.chain.id) == 62
 
 

@@ -1,0 +1,105 @@
+"""Enrolment codes: for one laptop, once, in time; cards of the workplace come with it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from app.errors import CountyRefusal
+from app.ledger import card as cards
+from app.ledger import chain as chains
+from app.ledger.card import Outcome, Trust
+from app.ledger.entry import decode_entry, entry_id
+from app.models.records.fieldwork import POOL
+from app.models.tables import TABLES
+from app.sync.protocol import EnrolmentCode, PoolFile
+from app.vault.attachments import unseal
+from county import demo, enrolment
+from county.keys import pin
+from county.tables import ENROLMENT
+from tests.county.conftest import Site
+from tests.county.laptop import Laptop, clock
+
+
+def test_a_code_says_whom_it_is_for_and_which_county(site: Site, base: str) -> None:
+    code = EnrolmentCode.parse(site.invite().text())
+    laptop = Laptop.make(code, base, site.staff("韦测一"))
+    seen = laptop.wire.look(code.secret)
+    assert (seen.staff_name, seen.workplace_name, seen.county_name) == ("韦测一", "第一网格", demo.NAME)
+    assert entry_id(laptop.wire.county_key().entry) == code.county
+    facts = decode_entry(laptop.wire.county_key().entry).body or {}
+    assert facts[chains.DEMO] is True
+
+
+def test_a_code_is_used_once_and_the_same_request_may_come_again(site: Site, base: str) -> None:
+    code = site.invite()
+    laptop = Laptop.make(code, base, site.staff("韦测一")).enrol()
+    assert laptop.wire.enrol(laptop.request).staff_name == "韦测一"
+    with pytest.raises(CountyRefusal, match="enrolment-used"):
+        laptop.wire.look(code.secret)
+    other = Laptop.make(code, base, site.staff("韦测一"))
+    with pytest.raises(CountyRefusal, match="enrolment-used"):
+        other.enrol()
+    assert laptop.wire.chain(laptop.pen.chain.id).next_seq == 1
+
+
+def test_a_code_is_for_its_person(site: Site, base: str) -> None:
+    laptop = Laptop.make(site.invite(), base, site.staff("覃试二"))
+    with pytest.raises(CountyRefusal, match="enrolment-person"):
+        laptop.enrol()
+    with site.county.log.reading() as tx:
+        assert list(tx.scalars(select(ENROLMENT.c.used_by).where(ENROLMENT.c.used_by.is_not(None)))) == []
+
+
+def test_unknown_and_expired_codes_are_told_apart(site: Site, base: str) -> None:
+    laptop = Laptop.make(replace(site.invite(), secret=os.urandom(14)), base, site.staff("韦测一"))
+    with pytest.raises(CountyRefusal, match="enrolment-unknown"):
+        laptop.enrol()
+    staff, place = site.staff("韦测一"), site.area("云台镇")
+    old = enrolment.invite(site.county, staff, place, base, plain=True, lifetime_ms=-clock())
+    with pytest.raises(CountyRefusal, match="enrolment-expired"):
+        Laptop.make(old, base, staff).enrol()
+
+
+def test_a_second_person_may_join_a_laptop_but_not_take_it(site: Site, base: str) -> None:
+    first = Laptop.make(site.invite(), base, site.staff("韦测一")).enrol()
+    place = f"{demo.VILLAGE}/{demo.GRIDS[0]}"
+    second = Laptop.make(site.invite("陆试三", place), base, site.staff("陆试三"))
+    shared = {"device": first.request.device, "transport_key": first.request.transport_key}
+    second.request = replace(second.request, **shared, vault=first.request.vault)
+    second.seed = first.seed
+    second.enrol()
+    assert second.wire.chain(second.pen.chain.id).state == "ok"
+    thief = Laptop.make(site.invite("陆试三", place), base, site.staff("陆试三"))
+    thief.request = replace(thief.request, device=first.request.device)
+    with pytest.raises(CountyRefusal, match="device-known"):
+        thief.enrol()
+
+
+def test_only_the_digest_of_a_secret_is_kept(site: Site) -> None:
+    code = site.invite()
+    with site.county.log.reading() as tx:
+        rows = tx.execute(select(ENROLMENT)).all()
+    assert [row.secret_digest for row in rows] == [hashlib.sha256(code.secret).digest()]
+    assert len(pin(site.county.keys_folder)) == 32
+
+
+def test_the_pool_of_a_workplace_opens_with_the_key_in_its_record(site: Site, laptop: Laptop) -> None:
+    table = TABLES[POOL.number]
+    grid, other = site.area("云台镇/上坝村/第一网格"), site.area("云台镇/上坝村/第二网格")
+    with site.county.log.reading() as tx:
+        mine = tx.execute(select(table).where(table.c.workplace == grid)).mappings().one()
+        theirs = tx.execute(select(table).where(table.c.workplace == other)).mappings().one()
+    plain = unseal(laptop.wire.blob(mine["file"]), mine["content_key"], mine["digest"])
+    pool = PoolFile.decode(plain)
+    trust = Trust(county=site.county.code, keys={1: site.county.facts[chains.CARD_KEY]})
+    read = [cards.read(payload, trust, "2026-12-31") for payload in pool.payloads]
+    assert {one.outcome for one in read} == {Outcome.GENUINE}
+    assert len({one.card.number for one in read if one.card}) == demo.POOL_CARDS == mine["count"]
+    assert {one.card.pool for one in read if one.card} == {mine["pool_no"]}
+    with pytest.raises(CountyRefusal, match="blob-unknown"):
+        laptop.wire.blob(theirs["file"])
