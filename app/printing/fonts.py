@@ -28,10 +28,11 @@ FILES = (SANS_FILE, SERIF_FILE)
 
 @cache
 def for_typst() -> typst.Fonts:
-    """The fonts for a Typst compiler; read once."""
-    return typst.Fonts(
-        include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(file) for file in FILES]
-    )
+    """The fonts for a Typst compiler, which takes folders; read once."""
+    folders = [str(file.parent) for file in FILES]
+    found = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=folders)
+    assert {SANS, SERIF} <= set(found.families()), "a font package is damaged: Typst would print blank pages"
+    return found
 
 
 @cache
@@ -95,10 +96,8 @@ def _format_4(data: bytes, table: int) -> set[int]:
         for point in range(first, last + 1):
             if point == 0xFFFF:
                 continue
-            if offset:
-                glyph = _u16(data, offsets_at + 2 * i + offset + 2 * (point - first))
-            else:
-                glyph = (point + delta) & 0xFFFF
+            there = offsets_at + 2 * i + offset + 2 * (point - first)
+            glyph = _u16(data, there) if offset else (point + delta) & 0xFFFF
             if glyph:
                 found.add(point)
     return found
