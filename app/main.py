@@ -26,6 +26,7 @@ from PySide6.QtCore import QObject, QProcess, QSettings, QThread, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app import config
+from app.casework import decoding
 from app.casework.desk import Desk, refresh
 from app.errors import HudangError, InputProblem, VaultProblem
 from app.ledger import chain as chains
@@ -509,6 +510,8 @@ def start_again() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start the desktop program; the exit code."""
     multiprocessing.freeze_support()
+    if decoding.serve_if_child(sys.argv):
+        return 0
     parser = argparse.ArgumentParser(
         prog="hudang",
         description="户档: one file and one QR code per rural household. Opens the window.",
