@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random as chance
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,9 +66,11 @@ class Laptop:
 
     @classmethod
     def unlock(cls, folder: Path, seed: int = 0) -> Laptop:
-        """The laptop whose vault lies at `folder`."""
-        staff = Vault.people(folder)[0].staff
-        return cls(Vault.unlock(folder, staff, PASSWORD), seed)
+        """The laptop whose vault lies at `folder`, checked first where it was cut off."""
+        vault = Vault.unlock(folder, Vault.people(folder)[0].staff, PASSWORD)
+        if vault.opened_hot:
+            finished(journal.recheck(vault))
+        return cls(vault, seed)
 
     def county(self) -> County:
         """The county as this device sees it; the caller closes it."""
@@ -108,16 +110,21 @@ class Laptop:
         assert report is not None
         return report
 
-    def write(self, household: bytes, text: str, note: str = "") -> None:
+    def write(self, household: bytes, text: str) -> None:
         """An act on a household: made where it is new, else its group changed, naming what is replaced."""
+        self.write_all([(household, text)])
+
+    def write_all(self, acts: Sequence[tuple[bytes, str]]) -> None:
+        """Acts in one transaction."""
         with self.vault.transaction() as tx:
             author = journal.author_of(tx, self.vault.signing_seed, 1)
-            known = store.registers_of(tx, HOUSEHOLD, household)
-            values: dict[int, Any] = {GROUP: text} if known else {0: True, GROUP: text}
-            bases = {n: list(known[n].live) for n in values if n in known and known[n].live}
-            said = Said(kind=HOUSEHOLD.number, object=household, values=values, bases=bases)
-            act = Act.EDIT if known else Act.CREATE
-            journal.append(tx, author, act, [household], [said], clock(), self.chance.randbytes)
+            for household, text in acts:
+                known = store.registers_of(tx, HOUSEHOLD, household)
+                values: dict[int, Any] = {GROUP: text} if known else {0: True, GROUP: text}
+                bases = {n: list(known[n].live) for n in values if n in known and known[n].live}
+                said = Said(kind=HOUSEHOLD.number, object=household, values=values, bases=bases)
+                act = Act.EDIT if known else Act.CREATE
+                journal.append(tx, author, act, [household], [said], clock(), self.chance.randbytes)
 
     @property
     def chain(self) -> kept.KeptChain:
