@@ -463,16 +463,16 @@ def words(report: Report, trusted: Trusted, seconds: float) -> str:
     if report.fault is not None:
         lines.append(report.fault.sentence())
     labels = {
-        "entries": tr("记录"),
-        "chains": tr("签名链"),
-        "streams": tr("档案"),
-        "objects": tr("对象"),
-        "values": tr("值"),
+        "entries": tr("记录条数"),
+        "chains": tr("签名链条数"),
+        "streams": tr("档案份数"),
+        "objects": tr("对象个数"),
+        "values": tr("值的个数"),
         "withheld": tr("未给出的值"),
         "inert": tr("未生效的改动"),
-        "heads": tr("档案汇总"),
-        "checkpoints": tr("凭证"),
-        "size": tr("字节"),
+        "heads": tr("档案汇总次数"),
+        "checkpoints": tr("凭证张数"),
+        "size": tr("文件字节数"),
     }
     lines += [f"{labels[name]} {getattr(report, name)}" for name in COUNTS]
     if report.fault is None:
