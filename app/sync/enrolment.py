@@ -6,7 +6,7 @@
 
 What is sent to the county follows from what lies in the vault, so the same request can be made again after a lost
 answer or a kill, and the county answers the same. Until the county has confirmed, the secret of the code stands in
-the vault (encrypted). A code that the county refuses leaves no vault behind.
+the vault (encrypted). A code that the county refuses leaves no vault behind, unless somebody already worked in it.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def enrol(
 def resume(vault: Vault, *, build: int, random: Random, clock: Clock) -> Steps[Report]:
     """Finish an enrolment that was cut off, then run an exchange; in an enrolled vault only the exchange.
 
-    A code that the county refuses leaves no vault behind."""
+    A code that the county refuses leaves no vault behind, and `vault` locked."""
     with vault.reading() as tx:
         connection = Connection.load(tx)
     county = connection.county(vault, random=random, clock=clock)
@@ -182,7 +182,8 @@ def _confirm(vault: Vault, county: County, connection: Connection, build: int) -
     """Tell the county of chain, person and device; keep that it agreed."""
     with vault.reading() as tx:
         mine = journal.author_of(tx, vault.signing_seed, build)
-        genesis, signature, _ = kept.sealed_from(tx, mine.chain, 0, 1)[0]
+        first, *worked = kept.sealed_from(tx, mine.chain, 0, 2)
+    genesis, signature, _ = first
     request = EnrolRequest(
         secret=connection.secret,
         genesis=genesis,
@@ -197,8 +198,7 @@ def _confirm(vault: Vault, county: County, connection: Connection, build: int) -
     try:
         county.enrol(request)
     except CountyRefusal as refusal:
-        if refusal.code in REFUSED:
-            # Nobody has worked in it: a chain that no county knows, and no work in it.
+        if refusal.code in REFUSED and not worked:
             vault.lock()
             with disk_errors():
                 shutil.rmtree(vault.folder)
