@@ -41,7 +41,8 @@ faults: setup ## kill, cut, flip and disk-full harnesses at release size
 
 build: ## one-folder bundle in dist/, which then checks itself
 	@scripts/setup build
-	.venv/bin/pyinstaller --noconfirm --clean --distpath dist --workpath build/pyinstaller build.spec
+	.venv/bin/pyinstaller --noconfirm --clean --log-level WARN --distpath dist --workpath build/pyinstaller build.spec
+	dist/hudang/hudang-verify --help >/dev/null
 	QT_QPA_PLATFORM=offscreen dist/hudang/hudang --self-check
 
 lock: ## new locks from the ranges in pyproject.toml
