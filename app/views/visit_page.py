@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QHideEvent, QImage, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QVBoxLayout, QWidget
 
-from app.casework import dossiers, visits
+from app.casework import cards, dossiers, scanning, visits
 from app.casework.desk import Desk, Written, write
 from app.casework.dossiers import Glance
+from app.casework.scanning import Standing, Verdict
 from app.casework.visits import MOST_PHOTOS, PhotoDraft, VisitDraft
 from app.errors import HudangError, InputProblem
 from app.messages import sentence
@@ -45,8 +46,8 @@ CONTEXT_WIDTH, CONTEXT_FROM = 296, 1000
 GROUPS = (
     ("到户", ("visited_on", "visit_kind", "place_kind", "presence_proof")),
     ("受访人", ("respondent", "respondent_relation")),
-    ("变化", ("changes_found",)),
-    ("纪要", ("summary",)),
+    ("", ("changes_found",)),
+    ("", ("summary",)),
     ("诉求和承诺", ("needs", "promises", "promised_by")),
     ("宣讲和满意度", ("policy_told", "satisfaction")),
 )
@@ -93,6 +94,10 @@ class VisitPage(Page):
         self.changes.setLayout(self._change_lines)
         self.changes.hide()
         self.form.add_below("changes_found", self.changes)
+        self.people = QWidget()
+        self._people_line = Flow(gap=theme.INSIDE, line_gap=theme.INSIDE)
+        self.people.setLayout(self._people_line)
+        self.form.add_below("respondent", self.people)
         self.photos = PhotoStrip()
         self.photos.files_chosen.connect(self.take_photos)
         self.photos.opened.connect(self._open_photo)
@@ -207,6 +212,36 @@ class VisitPage(Page):
     def start_search(self) -> None:
         self.wanted.emit(Destination(key="households", rest=(b"search",)))
 
+    def take_scan(self, text: str) -> bool:
+        """The card at the door of the household that is being visited is the proof of having been there."""
+        if self.draft is None:
+            return False
+        self._background.desk.run(partial(cards.judge, self._desk, text), self._on_scan, self.say_error, owner=self)
+        return True
+
+    def _on_scan(self, found: Verdict) -> None:
+        title, advice = scanning.words(found)
+        if found.household is None or found.standing is not Standing.CURRENT:
+            self.notice.say(tr("{title}。{advice}", title=title, advice=advice), "warning")
+        elif found.household != self.household:
+            self.notice.say(
+                tr("这是另一户的户码，没有记到这次走访里。"),
+                "warning",
+                action=tr("打开那一户"),
+                do=partial(self.wanted.emit, Destination(key="dossier", id=found.household)),
+            )
+        else:
+            self._add_proof("QR_SCAN")
+            self.notice.say(tr("户码对上了，到户证明里记了“扫户码”。"), "accent")
+
+    def _add_proof(self, code: str) -> None:
+        editor = self.form.form_of("presence_proof").editors["presence_proof"]
+        known = editor.value()
+        proofs = tuple(proof for proof in (known if isinstance(known, tuple) else ()) if proof != "NONE")
+        if code not in proofs:
+            editor.show_value((*proofs, code))
+            self._on_changed("presence_proof")
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._arrange()
@@ -228,6 +263,7 @@ class VisitPage(Page):
         self._pictures = dict(prepared.pictures)
         self.form.show_values(prepared.draft.values)
         self._show_context(prepared.glance)
+        self._offer_people(prepared.glance)
         self._show_photos()
         self._show_changes()
         self._show_state()
@@ -290,8 +326,13 @@ class VisitPage(Page):
                 for code in (health if isinstance(health, tuple) else ())
                 if code != "HEALTHY"
             ]
-            add(label(str(member["name"] or ""), "strong"))
-            add(label(tr("、").join(facts), "second", wrap=True))
+            line = row(gap=theme.INSIDE)
+            who = label(str(member["name"] or ""), "value")
+            line.addWidget(who, 0, Qt.AlignmentFlag.AlignTop)
+            line.addWidget(label(tr("、").join(facts), "second", wrap=True), 1)
+            person = QWidget()
+            person.setLayout(line)
+            add(person)
         if household.contact_phone:
             add(rule())
             add(label(tr("户联系电话"), "note"))
@@ -299,6 +340,25 @@ class VisitPage(Page):
             add(phone)
             QWidget.setTabOrder(self.file, phone.eye)
         self._context_lines.addStretch(1)
+
+    def _offer_people(self, glance: Glance) -> None:
+        """Whoever is at home is taken with one click: name and relation together."""
+        self._people_line.clear()
+        relation_editor = self.form.form_of("respondent").editors["respondent_relation"]
+        before: QWidget = relation_editor.focusProxy() or relation_editor
+        for member in glance.members:
+            name, relation = member["name"], member["relation"]
+            take = button(str(name or ""), "filter", tip=tr("受访人是{name}", name=name))
+            take.clicked.connect(partial(self._take_respondent, name, relation))
+            self._people_line.addWidget(take)
+            QWidget.setTabOrder(before, take)
+            before = take
+
+    def _take_respondent(self, name: Value, relation: Value, _checked: bool = False) -> None:
+        form = self.form.form_of("respondent")
+        form.editors["respondent"].show_value(name)
+        form.editors["respondent_relation"].show_value(relation)
+        self._on_changed("respondent")
 
     # --- the draft ---
 
@@ -403,6 +463,7 @@ class VisitPage(Page):
         photo, picture = taken
         self._pictures[photo.id] = picture
         self.draft = replace(self.draft, photos=(*self.draft.photos, photo))
+        self._add_proof("PHOTO")
         self._show_photos()
         # A photo is not typed again: it is kept at once.
         self._changed = True

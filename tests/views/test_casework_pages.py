@@ -8,14 +8,18 @@ import pytest
 from PIL import Image
 from pytestqt.qtbot import QtBot
 
-from app.casework import cards
+from app.casework import cards, visits
 from app.casework.desk import Desk
+from app.ledger import card as codes
 from app.views.background import Background
 from app.views.dossier_page import DossierPage
 from app.views.households_page import HouseholdsPage
 from app.views.main_window import MainWindow, Place
+from app.views.open_file_page import OpenFilePage
 from app.views.page import Destination
 from app.views.parts.form import bring_into_view
+from app.views.scan_page import ScanPage
+from app.views.today_page import TodayPage
 from app.views.visit_page import VisitPage
 from tests import demo
 from tests.views.looking import jumps, photograph, settle
@@ -24,8 +28,11 @@ from tests.views.looking import jumps, photograph, settle
 @pytest.fixture
 def window(qtbot: QtBot, at_once: Background, demo_desk: Desk) -> MainWindow:
     places = [
+        Place(key="today", title="今日", icon="today", page=TodayPage(demo_desk, at_once)),
         Place(key="households", title="农户", icon="households", page=HouseholdsPage(demo_desk, at_once)),
         Place(key="dossier", title="户档", icon="households", page=DossierPage(demo_desk, at_once), in_rail=False),
+        Place(key="scan", title="扫码", icon="scan", page=ScanPage(demo_desk, at_once), hint="F2"),
+        Place(key="open_file", title="建档", icon="pen", page=OpenFilePage(demo_desk, at_once), in_rail=False),
         Place(key="visit", title="走访", icon="pen", page=VisitPage(demo_desk, at_once), in_rail=False),
     ]
     window = MainWindow(places, at_once, demo=True)
@@ -42,6 +49,7 @@ def window(qtbot: QtBot, at_once: Background, demo_desk: Desk) -> MainWindow:
 
 
 def test_households_look(window: MainWindow) -> None:
+    window.go(Destination(key="households"))
     photograph(window, "households")
     assert jumps(window) == []
 
@@ -92,3 +100,30 @@ def test_visit_looks(window: MainWindow, demo_desk: Desk, tmp_path: Path) -> Non
     page.photos.choose.setFocus()
     bring_into_view(page.photos)
     photograph(window, "visit-photos")
+
+
+def test_today_looks(window: MainWindow, demo_desk: Desk) -> None:
+    draft = visits.begin(demo_desk, demo.find(demo_desk, "mlf")[0].id)
+    visits.keep_draft(demo_desk, draft)
+    window.go(Destination(key="today"))
+    photograph(window, "today")
+    assert jumps(window) == []
+
+
+def test_scan_looks(window: MainWindow, demo_desk: Desk) -> None:
+    household = demo.find(demo_desk, "mlf")[0].id
+    card, _ = cards.bind(demo_desk, household)
+    window.go(Destination(key="scan"))
+    photograph(window, "scan")
+    page = window.page
+    assert isinstance(page, ScanPage)
+    page.judge(codes.printed(card.card_no), typed=True)
+    photograph(window, "scan-typed")
+    page.judge("https://example.com/")
+    photograph(window, "scan-foreign")
+
+
+def test_open_file_looks(window: MainWindow) -> None:
+    window.go(Destination(key="open_file"))
+    photograph(window, "open-file")
+    assert jumps(window) == []

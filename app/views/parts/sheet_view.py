@@ -41,7 +41,7 @@ def group_fields(kind: RecordKind, groups: Groups, without: Sequence[str] = ()) 
     """The declared fields in groups; what no group names comes last, so that a new field is never lost."""
     named = {name for _, names in groups for name in names}
     rest = [f for f in kind.fields if f.name not in named and f.name not in without]
-    found = [(tr(title), [kind.field(name) for name in names if name not in without]) for title, names in groups]
+    found = [(tr(title) if title else "", [kind.field(name) for name in names if name not in without]) for title, names in groups]
     rest = [f for f in rest if f.type not in (Type.BYTES, Type.INSTANT)]
     return [(title, fields) for title, fields in [*found, (tr("其他"), rest)] if fields]
 
