@@ -69,7 +69,7 @@ COUNTY_SHARES = (
 QT = {"QtCore", "QtGui", "QtWidgets", "QtPrintSupport", "QtSvg", "QtSvgWidgets", "QtTest", "QtNetwork"}
 
 EMPTY_WORDS = {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc", "stuff", "base"}
-LONGEST_MODULE = 600  # lines; a module that grows beyond is two things
+LONGEST_MODULE = 700  # lines; a module that grows beyond is two things
 
 
 def tracked(suffixes: tuple[str, ...] = ()) -> list[Path]:
