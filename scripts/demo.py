@@ -28,7 +28,7 @@ from app.vault.vault import Vault
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "build" / "demo"
 PERSON: Final = "grid"
-PASSWORD: Final = "云台上坝演示密码一二"  # noqa: S105 - of a vault that holds invented people only
+PASSWORD: Final = "云台上坝村演示电脑的密码"  # noqa: S105 - of a vault that holds invented people only
 WAIT_S: Final = 120
 
 
