@@ -159,7 +159,7 @@ def found(
     server, server_pen = start(keys.service_seed, random(16), random(16), at)
     admin, admin_pen = start(person.signing_seed, random(16), person.staff, at)
     key = CountyKey(entry=root.data, signature=root.signature)
-    file = cipherfile.create(folder / DATABASE, keys.database)
+    file = cipherfile.create(folder / DATABASE, keys.database, shielded=False)
     file.close()
     county = _open(folder, keys_folder, keys, key, server_pen.chain.id, clock, random)
     with county.log.writing() as tx:
@@ -219,7 +219,7 @@ def _open(
 ) -> County:
     genesis = decode_entry(key.entry)
     facts = dict(genesis.body or {})
-    file = cipherfile.open_existing(folder / DATABASE, keys.database)
+    file = cipherfile.open_existing(folder / DATABASE, keys.database, shielded=False)
     try:
         with file.writing() as tx:
             create_all(tx)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from app.errors import ChainBroken, CountyRefusal
 from app.ledger import checkpoint as checkpoints
@@ -34,7 +34,7 @@ from app.models.tables import ENTRY, PAYLOAD, STREAM, TABLES
 from app.sync.protocol import ChainHead, Packet, Receipt
 from app.vault.cipherfile import CipherFile
 from county.intake import Fork, Judged, Known, judge, judge_own
-from county.tables import ACTED, CHAIN, CHECKPOINT, FORK, HEAD, NODE
+from county.tables import ACTED, CHAIN, CHECKPOINT, FORK, HEAD, NODE, insert_many
 
 HEADS_SIZE = 1
 HEADS_ROOT = 2
@@ -86,10 +86,8 @@ class StoredNodes:
 
     def flush(self) -> None:
         """Write what is new."""
-        rows = [{"level": level, "number": n, "hash": node} for (level, n), node in self._fresh.items()]
+        insert_many(self._tx, NODE, [(level, n, node) for (level, n), node in self._fresh.items()])
         self._fresh.clear()
-        if rows:
-            self._tx.execute(insert(NODE), rows)
 
 
 class Log:
@@ -215,9 +213,9 @@ class Log:
     def _advance(
         self, tx: Transaction, judged: Sequence[Judged], positions: range, found: Sequence[Sequence[bytes]]
     ) -> None:
-        rows: list[dict[str, Any]] = []
+        rows: list[tuple[Any, ...]] = []
         touched: dict[bytes, StreamHead] = {}
-        acted: list[dict[str, bytes]] = []
+        acted: list[tuple[bytes, bytes]] = []
         leaves = len(self.roots)
         for item, position, roots in zip(judged, positions, found, strict=True):
             for root in roots:
@@ -227,15 +225,13 @@ class Log:
                     leaves += 1
                 head = streams.advance(before.head, item.id)
                 touched[root] = StreamHead(leaf=before.leaf, n=before.n + 1, head=head, last=position)
-                rows.append({"root": root, "id": item.id, "n": before.n + 1, "head": head})
+                rows.append((root, item.id, before.n + 1, head))
                 staff = self.acted.setdefault(root, set())
                 if item.entry.actor is not None and item.entry.actor not in staff:
                     staff.add(item.entry.actor)
-                    acted.append({"root": root, "staff": item.entry.actor})
-        if rows:
-            tx.execute(insert(STREAM), rows)
-        if acted:
-            tx.execute(insert(ACTED), acted)
+                    acted.append((root, item.entry.actor))
+        insert_many(tx, STREAM, rows)
+        insert_many(tx, ACTED, acted)
         fresh = sorted((at.leaf, root) for root, at in touched.items() if root not in self.roots)
         for root, at in touched.items():
             if root in self.roots:
@@ -247,21 +243,10 @@ class Log:
         self.roots.update(touched)
 
     def _keep_heads(self, tx: Transaction, touched: Mapping[bytes, StreamHead], fresh: set[bytes]) -> None:
-        new = [
-            {"root": root, "leaf": at.leaf, "n": at.n, "head": at.head, "last": at.last}
-            for root, at in touched.items()
-            if root in fresh
-        ]
-        old = [
-            {"r": root, "n": at.n, "head": at.head, "last": at.last}
-            for root, at in touched.items()
-            if root not in fresh
-        ]
-        if new:
-            tx.execute(insert(HEAD), new)
-        if old:
-            values: dict[str, Any] = {name: bindparam(name) for name in ("n", "head", "last")}
-            tx.execute(update(HEAD).where(HEAD.c.root == bindparam("r")).values(values), old)
+        old = [root for root in touched if root not in fresh]
+        for at in range(0, len(old), 400):
+            tx.execute(delete(HEAD).where(HEAD.c.root.in_(old[at : at + 400])))
+        insert_many(tx, HEAD, [(root, at.leaf, at.n, at.head, at.last) for root, at in touched.items()])
 
     def _heads_entry(self) -> Judged:
         body = {HEADS_SIZE: self._heads.size, HEADS_ROOT: self._heads.root()}
@@ -463,12 +448,12 @@ class _Homes:
 
 
 def _keep_entries(tx: Transaction, judged: Sequence[Judged], positions: Sequence[int]) -> None:
-    tx.execute(insert(ENTRY), [_row(item, at) for item, at in zip(judged, positions, strict=True)])
-    tx.execute(insert(PAYLOAD), [{"id": item.id, "data": item.payload} for item in judged])
+    rows = [_row(item.entry, item, at) for item, at in zip(judged, positions, strict=True)]
+    insert_many(tx, ENTRY, [tuple(row[column.name] for column in ENTRY.c) for row in rows])
+    insert_many(tx, PAYLOAD, [(item.id, item.payload) for item in judged])
 
 
-def _row(item: Judged, position: int) -> dict[str, Any]:
-    entry: Entry = item.entry
+def _row(entry: Entry, item: Judged, position: int) -> dict[str, Any]:
     return {
         "id": item.id,
         "dot": item.dot,

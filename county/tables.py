@@ -7,9 +7,10 @@ a fork left as evidence. Whatever the log itself says is not said here again.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint, insert
 
 from app.models.tables import Transaction, create_tables
 
@@ -99,6 +100,13 @@ SETTING = Table(
     Column("name", Text, primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
+
+
+def insert_many(tx: Transaction, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows that hold a value for every column, in its order. Values are integers, texts and bytes that need no
+    conversion: SQLAlchemy's work for each row would cost more than the statement itself."""
+    if rows:
+        tx.exec_driver_sql(str(insert(table).compile(dialect=tx.dialect)), list(rows))
 
 
 def create_all(tx: Transaction) -> None:

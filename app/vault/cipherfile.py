@@ -74,11 +74,6 @@ _CODES = {
     _SQLITE_NOTADB: "vault-damaged",
 }
 
-# In this order; the first two before the key, because SQLCipher writes errors to stderr and copies the key.
-_BEFORE_KEY = (
-    "PRAGMA cipher_log_level = NONE",
-    "PRAGMA cipher_memory_security = ON",
-)
 _AFTER_KEY = (
     "PRAGMA locking_mode = EXCLUSIVE",
     "PRAGMA journal_mode = DELETE",
@@ -94,7 +89,6 @@ _AFTER_KEY = (
 # What the recipe must have led to. A build of the library that ignores a line of it is refused, not used.
 _EXPECTED = {
     "cipher_status": "1",
-    "cipher_memory_security": "1",
     "locking_mode": "exclusive",
     "journal_mode": "delete",
     "synchronous": "3",
@@ -231,8 +225,8 @@ class CipherFile:
             self._interruptible = allowed
 
 
-def create(path: Path, key: DatabaseKey) -> CipherFile:
-    """Makes the file at `path`, which must not exist, and opens it.
+def create(path: Path, key: DatabaseKey, *, shielded: bool = True) -> CipherFile:
+    """Makes the file at `path`, which must not exist, and opens it. `shielded` as in `open_existing`.
 
     VaultProblem: "vault-exists", "disk-full", "folder-read-only", "disk-error".
     """
@@ -242,18 +236,21 @@ def create(path: Path, key: DatabaseKey) -> CipherFile:
         except FileExistsError:
             raise VaultProblem("vault-exists") from None
         disk.sync_folder(path.parent)
-    file = _open(path, key, opened_hot=False)
+    file = _open(path, key, opened_hot=False, shielded=shielded)
     try:
         with file.writing() as connection:
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
     finally:
         file.close()
     # Now page 1 is there, and opening it shows whether the key was in force.
-    return open_existing(path, key)
+    return open_existing(path, key, shielded=shielded)
 
 
-def open_existing(path: Path, key: DatabaseKey) -> CipherFile:
+def open_existing(path: Path, key: DatabaseKey, *, shielded: bool = True) -> CipherFile:
     """Opens the file at `path`; a wrong or damaged file is left exactly as it is.
+
+    `shielded`: memory is locked and wiped piece by piece. The county does without: its key lies in a file on the same
+    machine, and many small writes take four times as long (docs/decisions/0016).
 
     VaultProblem: "vault-missing", "vault-not-encrypted" (a plain SQLite file), "vault-foreign" (another file,
     or the key of another), "vault-damaged", "vault-in-use" (a second program), "disk-full", "disk-error",
@@ -269,7 +266,7 @@ def open_existing(path: Path, key: DatabaseKey) -> CipherFile:
         # Written before the rollback removes the sign, so that a crash in between loses nothing of it.
         disk.write_whole(unproven, b"")
     try:
-        file = _open(path, key, opened_hot=hot)
+        file = _open(path, key, opened_hot=hot, shielded=shielded)
     except VaultProblem as problem:
         if problem.code == "vault-in-use" and not marked:
             unproven.unlink(missing_ok=True)  # it was the journal of the program that has the file open
@@ -314,8 +311,8 @@ def _assert_ours(path: Path, key: DatabaseKey) -> None:
         raise VaultProblem("vault-foreign")
 
 
-def _open(path: Path, key: DatabaseKey, *, opened_hot: bool) -> CipherFile:
-    raw = _connect(path, key)
+def _open(path: Path, key: DatabaseKey, *, opened_hot: bool, shielded: bool) -> CipherFile:
+    raw = _connect(path, key, shielded=shielded)
     try:
         # The connection exists before the engine, so that the engine's creator holds no key.
         engine = create_engine(
@@ -331,7 +328,7 @@ def _open(path: Path, key: DatabaseKey, *, opened_hot: bool) -> CipherFile:
     return CipherFile(path, engine, raw, opened_hot=opened_hot)
 
 
-def _connect(path: Path, key: DatabaseKey) -> Any:
+def _connect(path: Path, key: DatabaseKey, *, shielded: bool) -> Any:
     raw = None
     try:
         raw = sqlcipher.connect(
@@ -341,8 +338,9 @@ def _connect(path: Path, key: DatabaseKey) -> Any:
             isolation_level=None,  # we say BEGIN ourselves
             check_same_thread=False,  # one connection, handed from lane to lane under a lock
         )
-        for line in _BEFORE_KEY:
-            raw.execute(line)
+        # Both before the key: SQLCipher writes errors to stderr, and copies the key.
+        raw.execute("PRAGMA cipher_log_level = NONE")
+        raw.execute(f"PRAGMA cipher_memory_security = {'ON' if shielded else 'OFF'}")
         raw.set_key(b"x'%s'" % key.to_bytes().hex().encode("ascii"))
         for line in _AFTER_KEY:
             raw.execute(line)
@@ -350,7 +348,7 @@ def _connect(path: Path, key: DatabaseKey) -> Any:
         raw.execute("BEGIN EXCLUSIVE")
         raw.execute("SELECT count(*) FROM sqlite_master").fetchone()
         raw.execute("COMMIT")
-        _assert_recipe(raw)
+        _assert_recipe(raw, shielded=shielded)
         raw.set_authorizer(_authorize)
     except sqlcipher.Error as error:
         if raw is not None:
@@ -366,11 +364,12 @@ def _connect(path: Path, key: DatabaseKey) -> Any:
     return raw
 
 
-def _assert_recipe(raw: Any) -> None:
+def _assert_recipe(raw: Any, *, shielded: bool) -> None:
     version = raw.execute("PRAGMA cipher_version").fetchone()
     if version is None:
         raise VaultProblem("vault-cipher-missing", setting="cipher_version")
-    for name, wanted in _EXPECTED.items():
+    # It holds for the whole process and cannot be taken off again: more than asked for is no fault.
+    for name, wanted in {**_EXPECTED, **({"cipher_memory_security": "1"} if shielded else {})}.items():
         row = raw.execute(f"PRAGMA {name}").fetchone()
         if row is None or str(row[0]) != wanted:
             raise VaultProblem("vault-cipher-missing", setting=name)
