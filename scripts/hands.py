@@ -61,9 +61,8 @@ class Hands:
     def texts(self) -> list[str]:
         """Visible labels and buttons of the active window."""
         window = self.window()
-        kinds = (QLabel, QAbstractButton)
-        found = (child for kind in kinds for child in window.findChildren(kind) if child.isVisible())
-        return [text for child in found if (text := child.text().strip())]
+        found = [*window.findChildren(QLabel), *window.findChildren(QAbstractButton)]
+        return [text for child in found if child.isVisible() and (text := child.text().strip())]
 
     # --- keys ---
 
