@@ -181,7 +181,7 @@ def decode_entry(data: bytes) -> Entry:
 
 def _read(t: Any) -> Entry:
     """The entry that the decoded map `t` is; this alone decides what is one."""
-    _must(type(t) is dict and t.keys() <= _KEYS and t[1] == VERSION)
+    _must(type(t) is dict and t.keys() <= _KEYS and type(t[1]) is int and t[1] == VERSION)
     _must(all(type(fields) is list for _, _, fields in t.get(8, ())))
     changes = tuple(Change(k, o, tuple(f)) for k, o, f in t.get(8, ()))
     order = [(c.object, c.kind) for c in changes]

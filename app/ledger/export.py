@@ -123,7 +123,7 @@ class Reader:
         table = self._map(MAX_HEADER)
         try:
             entry, signature, origin, size, what, homes, seal = (table[key] for key in range(2, 9))
-            _must(table[1] == VERSION and len(table) == 8)
+            _must(table[1] == VERSION and len(table) == 8 and type(what) is int)
             _must(type(entry) is bytes and type(signature) is bytes and len(signature) == SIGNATURE_BYTES)
             _must(type(origin) is str and type(size) is int and size > 0 and what in (WHOLE, WITHHELD))
             _must(type(homes) is dict and all(type(field) is int and field > 0 for field in homes.values()))

@@ -287,6 +287,7 @@ def refused_entries() -> dict[str, Any]:
         "changes without commitment": less(10),
         "commitment without changes": {k: v for k, v in full.items() if k not in (8, 9)},
         "another version": {**full, 1: 2},
+        "version true": {**full, 1: True},
         "unknown key": {**full, 20: 1},
         "key 0": {0: 1, **full},
         "short chain": {**full, 2: bytes(15)},
