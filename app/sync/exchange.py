@@ -48,6 +48,7 @@ SLOW_MS: Final = 15_000
 SHORTEST_WAIT_MS: Final = 2_000
 LONGEST_WAIT_MS: Final = 15 * 60_000
 _OF_ONE_CHAIN: Final = ("chain-forked", "chain-revoked", "chain-unknown", "chain-behind")
+SLICE: Final = 50  # delivered entries in one transaction: whoever works meanwhile waits a twentieth of a second
 STANDSTILL: Final = 3  # pages in a row that brought nothing, although the county says there is more
 
 
@@ -259,10 +260,18 @@ def _pull(vault: Vault, county: County) -> Steps[tuple[int, bool, frozenset[byte
             page = county.delivery(request)
         except CountyRefusal as refusal:
             raise _went_back(refusal) from None
-        ids = {entry_id(sent.entry) for sent in page.entries}
         with vault.transaction() as tx:
-            fresh = len(ids) - len(kept.known_entries(tx, list(ids)))
-            roots |= journal.deliver(tx, page).roots
+            journal.take_checkpoint(tx, page.note, page.consistency)
+        fresh = 0
+        for at in range(0, len(page.entries), SLICE):
+            part = page.entries[at : at + SLICE]
+            ids = {entry_id(sent.entry) for sent in part}
+            with vault.transaction() as tx:
+                fresh += len(ids) - len(kept.known_entries(tx, list(ids)))
+                roots |= journal.take(tx, part).roots
+            yield Progress(done=received + fresh, of=0, doing=tr("正在接收"))
+        with vault.transaction() as tx:
+            roots |= journal.turn(tx, page).roots
             heads, digest = journal.held(tx)
         received += fresh
         yield Progress(done=received, of=0, doing=tr("正在接收"))

@@ -32,7 +32,7 @@ from app.ledger.tree import verify_consistency, verify_range
 from app.models import store
 from app.models.store import Item, Transaction
 from app.progress import Progress, Steps
-from app.sync.protocol import CountyKey, Delivery, Receipt
+from app.sync.protocol import CountyKey, Delivered, Delivery, Receipt
 from app.text import tr
 from app.vault import kept
 from app.vault.vault import Vault
@@ -217,31 +217,36 @@ def county_body(key: CountyKey) -> dict[int, Any]:
 
 
 def deliver(tx: Transaction, delivery: Delivery) -> Touched:
-    """Check and fold what the county delivered; afterwards the cursor stands where the page ends.
+    """Take a whole page at once: `take_checkpoint`, `take` and `turn` in one transaction."""
+    take_checkpoint(tx, delivery.note, delivery.consistency)
+    taken = take(tx, delivery.entries)
+    return Touched(roots=taken.roots | turn(tx, delivery).roots, outbox=taken.outbox)
+
+
+def take(tx: Transaction, entries: Sequence[Delivered]) -> Touched:
+    """Check, keep and fold delivered entries, a part of a page or all of it. They count as held only when the page was
+    turned; what comes again before that is known.
 
     ChainBroken when a signature or commitment does not hold, or when what came contradicts what is held."""
-    take_checkpoint(tx, delivery.note, delivery.consistency)
-    known = kept.known_entries(tx, [entry_id(sent.entry) for sent in delivery.entries])
+    known = kept.known_entries(tx, [entry_id(sent.entry) for sent in entries])
     bare = kept.without_payload(tx, list(known))
     rows: list[dict[str, Any]] = []
     payloads: list[bytes] = []
     restored: list[tuple[bytes, bytes]] = []
     items: list[Item] = []
-    streams: list[tuple[bytes, bytes]] = []
     placed: dict[bytes, int] = {}
     keys: dict[bytes, Chain] = {}
     left = set(kept.setting(tx, LEFT) or ())
-    again = bool(kept.setting(tx, REFOLD))
-    for sent in delivery.entries:
+    for sent in entries:
         identity = entry_id(sent.entry)
-        streams.extend((root, identity) for root in sent.roots)
         if identity in known:
             if known[identity] is None:
                 placed[identity] = sent.position
             elif known[identity] != sent.position:
                 raise ChainBroken("delivery-moved", position=sent.position)
             if identity not in bare:
-                again |= not left.isdisjoint(sent.roots)
+                if not left.isdisjoint(sent.roots):
+                    kept.put_setting(tx, REFOLD, True)  # it stayed because of another root; its facts here are gone
                 continue
             bare.discard(identity)
             restored.append((identity, sent.payload))  # its household had left this vault and comes back
@@ -254,21 +259,25 @@ def deliver(tx: Transaction, delivery: Delivery) -> Touched:
         items.append(Item.of(sent.entry, sent.payload, sent.position))
     kept.put_entries(tx, rows, payloads)
     kept.put_payloads(tx, restored)
-    kept.put_streams(tx, streams)
+    kept.put_streams(tx, [(root, entry_id(sent.entry)) for sent in entries for root in sent.roots])
     # Stream by stream a grant may come behind what it allows: those go first, in the county's order.
     items.sort(key=lambda item: (not _needs_authority(item), item.position or 0))
     _note_authority(tx, items)
-    touched = store.fold(tx, items) | _place(tx, placed)
+    return Touched(roots=store.fold(tx, items) | _place(tx, placed), outbox=bool(placed))
+
+
+def turn(tx: Transaction, delivery: Delivery) -> Touched:
+    """The page was taken: number its streams, let go what left, and stand where the page ends."""
+    touched = frozenset[bytes]()
     for root in delivery.left:
         touched |= forget(tx, root)
-    back = left & {root for root, _ in streams}
-    if back:
-        kept.put_setting(tx, LEFT, sorted(left - back))
-    if again:
-        kept.put_setting(tx, REFOLD, True)
+    roots = {root for sent in delivery.entries for root in sent.roots} - set(delivery.left)
+    left = set(kept.setting(tx, LEFT) or ())
+    if left & roots:
+        kept.put_setting(tx, LEFT, sorted(left - roots))
     kept.put_setting(tx, CURSOR, delivery.cursor)
-    kept.number_streams(tx, {root for root, _ in streams}, delivery.cursor)
-    return Touched(roots=touched, outbox=bool(placed))
+    kept.number_streams(tx, roots, delivery.cursor)
+    return Touched(roots=touched)
 
 
 def catch_up(vault: Vault) -> Steps[Touched]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -329,21 +330,24 @@ def signed_row(signed: Signed) -> dict[str, Any]:
 
 def number_streams(tx: Transaction, roots: Iterable[bytes], cursor: int) -> None:
     """Number the entries of these streams in the county's order, counting positions below `cursor`."""
-    for root in roots:
+    wanted = sorted(roots)
+    rows: list[dict[str, Any]] = []
+    for at in range(0, len(wanted), 400):
         query = (
-            select(STREAM.c.id, ENTRY.c.position)
+            select(STREAM.c.root, STREAM.c.id, STREAM.c.n, STREAM.c.head)
             .join(ENTRY, ENTRY.c.id == STREAM.c.id)
-            .where(STREAM.c.root == root, ENTRY.c.position < cursor)
-            .order_by(ENTRY.c.position)
+            .where(STREAM.c.root.in_(wanted[at : at + 400]), ENTRY.c.position < cursor)
+            .order_by(STREAM.c.root, ENTRY.c.position)
         )
-        head = start(root)
-        rows: list[dict[str, Any]] = []
-        for n, row in enumerate(tx.execute(query), 1):
-            head = advance(head, row.id)
-            rows.append({"b_id": row.id, "n": n, "head": head})
-        if rows:
-            where = (STREAM.c.root == root) & (STREAM.c.id == bindparam("b_id"))
-            tx.execute(update(STREAM).where(where).values(n=bindparam("n"), head=bindparam("head")), rows)
+        for root, stream in groupby(tx.execute(query), key=lambda row: row.root):
+            head = start(root)
+            for n, row in enumerate(stream, 1):
+                head = advance(head, row.id)
+                if (row.n, row.head) != (n, head):
+                    rows.append({"b_root": root, "b_id": row.id, "n": n, "head": head})
+    if rows:
+        where = (STREAM.c.root == bindparam("b_root")) & (STREAM.c.id == bindparam("b_id"))
+        tx.execute(update(STREAM).where(where).values(n=bindparam("n"), head=bindparam("head")), rows)
 
 
 def heads(tx: Transaction) -> dict[bytes, tuple[int, bytes]]:
