@@ -33,6 +33,12 @@ def test_rare_names_can_be_printed() -> None:
     assert fonts.missing_characters("·•—…×✓〇①㊞￥①\u3000\n\u200b") == ()
 
 
+def test_every_standard_character_can_be_printed(root: Path) -> None:
+    listed = (root / "tests/vectors/foreign/standard-characters-8105.txt").read_text(encoding="utf-8").split()
+    assert len(set(listed)) == 8105
+    assert fonts.missing_characters("".join(listed)) == ()
+
+
 def test_what_no_font_has_is_told_once_and_in_order() -> None:
     private, far = "\ue000", "\U0001b170"
     assert fonts.missing_characters(f"张{far}{private}三{private}") == (far, private)
