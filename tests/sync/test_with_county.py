@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from app.errors import CountyRefusal
+from app.errors import ChainBroken, CountyRefusal, TransportProblem
+from app.sync.connection import Connection
 from app.sync.protocol import EnrolmentCode
 from app.vault import kept
-from county import demo
+from county import administration, demo
 from tests.county.conftest import Site, founded, site  # noqa: F401 - fixtures
+from tests.county.laptop import clock as county_clock
 from tests.county.laptop import serving
+from tests.county_simulator import Cutter
 from tests.sync.laptops import Laptop
 
 Enrol = Callable[..., Laptop]
@@ -44,6 +50,89 @@ def test_the_first_download_is_whole(enrol: Enrol) -> None:
     laptop.assert_fold_is_tables()
     with laptop.vault.reading() as tx:
         assert kept.waiting(tx) == 0
+
+
+def test_the_cards_of_the_demo_come_into_stock(enrol: Enrol) -> None:
+    laptop = enrol("覃试二", demo.TOWNSHIP)
+    with laptop.vault.reading() as tx:
+        assert kept.cards_left(tx) == demo.POOL_CARDS
+
+
+def test_photos_arrive_whole(enrol: Enrol, site: Site) -> None:  # noqa: F811
+    laptop = enrol()
+    photo = laptop.vault.store_attachment(os.urandom(150_000), random=os.urandom)
+    with laptop.vault.transaction() as tx:
+        kept.put_file(tx, photo.upload_digest, photo.name, delivered=False)
+    assert laptop.sync().files == 1
+    with laptop.vault.reading() as tx:
+        assert kept.undelivered_files(tx) == []
+    arrived = site.county.folder / administration.ATTACHMENTS / photo.upload_digest.hex()
+    assert arrived.read_bytes() == laptop.vault.sealed_attachment(photo.name)
+
+
+def test_a_line_that_breaks_at_any_byte_costs_nothing(enrol: Enrol) -> None:
+    laptop = enrol()
+    household = min(laptop.groups())
+    with laptop.vault.reading() as tx:
+        base = Connection.load(tx).base
+    cutter = Cutter(urlsplit(base).port or 0)
+    laptop.base = cutter.base
+    try:
+        for limit in (0, 100, 420, 700, 900, 1300, 1900):
+            for up in (True, False):
+                laptop.write(household, f"{limit}")
+                cutter.limit, cutter.up = limit, up
+                with pytest.raises(TransportProblem):
+                    laptop.exchange()
+        cutter.limit = None
+        assert laptop.sync().same
+    finally:
+        cutter.close()
+    assert laptop.chain.acknowledged == laptop.chain.state.next_seq
+    laptop.assert_fold_is_tables()
+
+
+def test_a_county_restored_from_an_old_backup_raises_the_alarm(
+    site: Site,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    with serving(site.county) as base:
+        code = site.invite()
+        text = EnrolmentCode(county=code.county, host=base, pin=b"", secret=code.secret).text()
+        laptop = Laptop.enrol(text, tmp_path / "vault")
+    site.county.close()
+    shutil.copytree(site.folder, tmp_path / "backup")
+    reopened = administration.open_county(site.folder / "county", site.folder / "keys", county_clock, os.urandom)
+    household = min(laptop.groups())
+    with serving(reopened) as laptop.base:
+        laptop.write(household, "一组")
+        laptop.sync()
+    reopened.close()
+    old = administration.open_county(
+        tmp_path / "backup" / "county", tmp_path / "backup" / "keys", county_clock, os.urandom
+    )
+    with serving(old) as laptop.base:
+        laptop.write(household, "二组")
+        with pytest.raises(ChainBroken, match="county-went-back"):
+            laptop.exchange()
+    old.close()
+    assert laptop.groups()[household] == "二组"
+    laptop.vault.lock()
+
+
+def test_a_clone_that_was_written_in_is_told_to_be_a_fork(enrol: Enrol, tmp_path: Path) -> None:
+    laptop = enrol()
+    folder, household = laptop.vault.folder, min(laptop.groups())
+    laptop.vault.lock()
+    shutil.copytree(folder, tmp_path / "clone")
+    laptop, clone = Laptop.unlock(folder), Laptop.unlock(tmp_path / "clone")
+    laptop.write(household, "一组")
+    clone.write(household, "二组")
+    laptop.sync()
+    for each in (clone, laptop):
+        with pytest.raises(CountyRefusal, match="chain-forked"):
+            each.exchange()
+        each.vault.lock()
 
 
 def test_two_laptops_of_a_village_converge_through_the_county(enrol: Enrol) -> None:
