@@ -31,6 +31,7 @@ from app.casework.desk import Desk, refresh
 from app.errors import HudangError, InputProblem, VaultProblem
 from app.ledger import chain as chains
 from app.ledger.act import Random
+from app.models.queries import places
 from app.progress import Progress, Steps
 from app.sync import enrolment, exchange, journal
 from app.sync.connection import Connection
@@ -46,10 +47,13 @@ from app.views.enrol import EnrolCard, Invitation
 from app.views.households_page import HouseholdsPage
 from app.views.log_page import LogPage
 from app.views.main_window import MainWindow, Place
+from app.views.open_file_page import OpenFilePage
 from app.views.page import Destination
 from app.views.parts import wording
 from app.views.print_page import PrintPage
+from app.views.scan_page import ScanPage
 from app.views.settings_page import SettingsPage
+from app.views.today_page import TodayPage
 from app.views.unlock import Colleague, UnlockCard
 from app.views.upload_page import Outbox, UploadPage, clock_words, read_outbox
 from app.views.visit_page import VisitPage
@@ -63,10 +67,11 @@ LONGEST_WAIT_S = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A vault that was opened and is ready: the desk of its person and what it knows of the county."""
+    """A vault that was opened and is ready: the desk of its person, what it knows of the county, its place in words."""
 
     desk: Desk
     connection: Connection
+    place: str
 
 
 def clock() -> int:
@@ -135,7 +140,9 @@ def make_ready(vault: Vault, random: Random) -> Steps[Opened]:
         random=random,
     )
     yield from refresh(desk)
-    return Opened(desk=desk, connection=connection)
+    with vault.reading() as tx:
+        place = places.place_name(places.areas(tx), connection.workplace) or connection.workplace_name
+    return Opened(desk=desk, connection=connection, place=place)
 
 
 def report(vault: Vault, random: Random) -> Steps[Report]:
@@ -348,7 +355,7 @@ class Program(QObject):
         self._wrong = 0
         self.opened = opened
         self.settings.setValue("last", folder.name)
-        self._remember(folder, "name", opened.connection.workplace_name)
+        self._remember(folder, "name", opened.place)
         self._remember(folder, "demo", "true" if opened.desk.demo else "false")
         self._remember(folder, "person", opened.desk.author.staff.hex())
         self.settings.sync()
@@ -371,13 +378,15 @@ class Program(QObject):
         desk, lanes, settings = self.opened.desk, self.background, self.settings
         upload = UploadPage(desk, lanes, partial(report, desk.vault, self._random))
         look = SettingsPage(desk, lanes, settings, version=config.version())
-        places = [
+        shown = [
+            Place(key="today", title=tr("今日"), icon="today", page=TodayPage(desk, lanes)),
             Place(
                 key="households",
                 title=tr("农户"),
                 icon="households",
                 page=HouseholdsPage(desk, lanes, settings),
             ),
+            Place(key="scan", title=tr("扫码"), icon="scan", page=ScanPage(desk, lanes), hint="F2"),
             Place(key="print", title=tr("打印"), icon="print", page=PrintPage(desk, lanes, settings)),
             Place(key="upload", title=tr("上报"), icon="upload", page=upload),
             Place(key="log", title=tr("记录"), icon="log", page=LogPage(desk, lanes, settings)),
@@ -385,10 +394,13 @@ class Program(QObject):
             Place(
                 key="dossier", title=tr("户档"), icon="households", page=DossierPage(desk, lanes), in_rail=False
             ),
+            Place(
+                key="open_file", title=tr("建档"), icon="pen", page=OpenFilePage(desk, lanes), in_rail=False
+            ),
             Place(key="visit", title=tr("走访"), icon="pen", page=VisitPage(desk, lanes), in_rail=False),
         ]
-        window = MainWindow(places, lanes, demo=desk.demo)
-        window.show_place(self.opened.connection.workplace_name)
+        window = MainWindow(shown, lanes, demo=desk.demo)
+        window.show_place(self.opened.place)
         window.show_person(self.opened.connection.staff_name)
         window.lock_wanted.connect(self.lock)
         window.upload_wanted.connect(partial(self._upload_now, window, upload))

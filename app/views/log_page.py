@@ -231,6 +231,8 @@ class LogPage(Page):
         if self._check:
             return
         self.notice.hide()
+        if self.verify.hasFocus():
+            self.table.setFocus(Qt.FocusReason.OtherFocusReason)
         self.verify.setEnabled(False)
         self.strip.begin(tr("正在核验"))
         self._check = -1
@@ -384,4 +386,5 @@ def _empty(layout: QLayout) -> None:
     while (item := layout.takeAt(0)) is not None:
         widget = item.widget()
         if widget is not None:
+            widget.hide()
             widget.deleteLater()

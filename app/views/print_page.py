@@ -7,10 +7,9 @@ batch goes in jobs of at most 25 sheets; after each the person says whether all 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QSettings, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
@@ -19,29 +18,27 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QLineEdit,
+    QSizePolicy,
     QSpinBox,
     QStackedLayout,
     QWidget,
 )
 
 from app.casework.desk import Desk
-from app.errors import HudangError, InputProblem
-from app.printing import spooling
+from app.errors import InputProblem
 from app.printing.archive_sheet import Version
-from app.printing.spooling import Batch, Job
-from app.progress import Progress, Steps
 from app.text import tr
 from app.views import batch, printer, theme
 from app.views.background import Background, Cancelled
-from app.views.batch import Candidate, CardState, Chosen, Noted, Offer, Raster, Sheets, Which
+from app.views.batch import Candidate, CardState, Chosen, Offer, Which
 from app.views.page import Destination, Page
-from app.views.parts.all_out import AllOut
-from app.views.parts.form import FieldBox
-from app.views.parts.notices import Empty, ProgressStrip
+from app.views.parts.form import FieldBox, Sheet
+from app.views.parts.notices import Empty
 from app.views.parts.preview import Preview
 from app.views.parts.table import ChipText, Column, PagedModel, PagedTable, Slice
 from app.views.parts.words import button, column, label, restyle, row, rule, surface
-from app.views.printer import PaperJob, PrinterChoice
+from app.views.print_run import PrintRun, Wish
+from app.views.printer import PrinterChoice
 
 LEFT_WIDTH = 208
 PREVIEW_WIDTH = 452
@@ -77,13 +74,8 @@ class PrintPage(Page):
         self._desk, self._background, self._trial = desk, background, trial
         self._which = Which()
         self._chosen: Chosen | None = None
-        self._ticket = 0
         self._preview_ticket = 0
-        self._sheets: Sheets | None = None
-        self._plan: Batch | None = None
-        self._paper: PaperJob | None = None
         self._printers: tuple[PrinterChoice, ...] = ()
-        self._mark: object = None
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(60)
@@ -152,9 +144,11 @@ class PrintPage(Page):
         lines.addWidget(self.selection)
         lines.addWidget(self.filters)
         lines.addStretch(1)
-        left = QWidget()
+        inside = QWidget()
+        inside.setLayout(lines)
+        left = Sheet(inside, margin=0)
         left.setFixedWidth(LEFT_WIDTH + theme.MARGIN)
-        left.setLayout(lines)
+        left.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         return left
 
     def _middle(self) -> QWidget:
@@ -201,6 +195,7 @@ class PrintPage(Page):
         self.copies = QSpinBox()
         self.copies.setRange(1, MOST_COPIES)
         self.copies.setSuffix(tr(" 份"))
+        self.copies.lineEdit().setTextMargins(6, 0, 0, 0)
         self.copies.setAccessibleName(tr("份数"))
         self.range = QLineEdit()
         self.range.setPlaceholderText(tr("全部，或 1-25"))
@@ -219,18 +214,14 @@ class PrintPage(Page):
         line.addWidget(self.save_pdf)
         line.addWidget(self.print)
         self.controls.setLayout(line)
-        self.strip = ProgressStrip()
-        self.strip.cancelled.connect(self.stop)
-        self.question = AllOut()
-        self.question.all_out.connect(self._all_out)
-        self.question.some_not.connect(self._some_not)
-        self.question.stopped.connect(self._stop_here)
-        self.jobs = label("", "note", wrap=True)
-        self.jobs.hide()
+        self.run = PrintRun(self._desk, self._background)
+        self.run.began.connect(self._on_began)
+        self.run.ended.connect(self._on_ended)
+        self.run.failed.connect(self.say_error)
         lines = column(gap=theme.INSIDE)
         lines.setContentsMargins(theme.MARGIN, 12, theme.MARGIN, 12)
-        for part in (self.question, self.strip, self.jobs, self.controls):
-            lines.addWidget(part)
+        lines.addWidget(self.run)
+        lines.addWidget(self.controls)
         foot = surface("foot")
         foot.setLayout(lines)
         return foot
@@ -255,7 +246,7 @@ class PrintPage(Page):
         self._choose()
 
     def reread(self, touched: object) -> None:
-        if not self.busy:
+        if not self.run.busy:
             self._choose()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -394,25 +385,17 @@ class PrintPage(Page):
 
     # --- a batch ---
 
-    @property
-    def busy(self) -> bool:
-        """Whether a batch is under way or waits for an answer."""
-        return bool(self._ticket) or self._plan is not None
-
     def may_leave(self) -> str:
-        if self._plan is None:
+        if not self.run.asking:
             return ""
         return tr("这一批还没有打完。离开以后，没有确认的算“不知道打没打出来”，可以重打，码不会变。")
 
-    def stop(self) -> None:
-        """取消: at the next step."""
-        if self._ticket > 0:
-            self._background.desk.cancel(self._ticket)
-
     def begin_print(self) -> None:
         """打印 the range on the chosen printer."""
-        if self._printers:
-            self._prepare(self._on_ready)
+        order = self._order()
+        if order and self._printers:
+            choice = self._printers[max(0, self.printer.currentIndex())]
+            self.run.on_paper(self._wish(order), choice)
 
     def _choose_file(self) -> None:
         if not self._order():
@@ -428,11 +411,33 @@ class PrintPage(Page):
 
     def begin_pdf(self, path: Path) -> None:
         """存为 PDF: the range as one file at `path`."""
-        self._prepare(partial(self._write_pdf, path))
+        order = self._order()
+        if order:
+            self.run.into_file(self._wish(order), path)
+
+    def _wish(self, order: tuple[bytes, ...]) -> Wish:
+        version: Version = self.version.currentData()
+        return Wish(
+            order=order, version=version, copies=self.copies.value(), duplex=self.duplex.isChecked()
+        )
+
+    def _on_began(self) -> None:
+        self.notice.hide()
+        self.table.setFocus(Qt.FocusReason.OtherFocusReason)  # the buttons go out: the focus must not get lost
+        self.controls.setEnabled(False)
+
+    def _on_ended(self, text: str, tone: str) -> None:
+        self.controls.setEnabled(True)
+        self._show_buttons()
+        if text:
+            self.notice.say(text, tone)
+        if tone == "accent":
+            self.say_saved()
+        self._choose()
 
     def _order(self) -> tuple[bytes, ...]:
         """The households of the range; says what is wrong and returns nothing where there is none."""
-        if self.busy or self._chosen is None:
+        if self.run.busy or self._chosen is None:
             return ()
         sheets = self._chosen.sheets
         if not sheets:
@@ -445,222 +450,6 @@ class PrintPage(Page):
             self.range.setFocus(Qt.FocusReason.OtherFocusReason)
             return ()
         return tuple(each.row.id for each in sheets[first - 1 : last])
-
-    def _prepare(self, then: Callable[[Sheets], object]) -> None:
-        order = self._order()
-        if not order:
-            return
-        self.notice.hide()
-        version: Version = self.version.currentData()
-        work = partial(
-            batch.prepare,
-            self._desk,
-            order,
-            version,
-            copies=self.copies.value(),
-            duplex=self.duplex.isChecked(),
-        )
-        self._wait(tr("正在发码"))
-        self._go(work, then)
-
-    def _wait(self, what: str) -> None:
-        self.strip.begin(what)
-        self.controls.setEnabled(False)
-
-    def _go(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
-        """Do a part of the batch on the desk lane; its progress is shown, its failure ends the batch."""
-        # Marked before it is asked for: a lane that runs at once answers within `run`.
-        self._ticket = -1
-        mark = self._mark = object()
-
-        def done(result: Any) -> None:
-            self._ticket = 0
-            then(result)
-
-        ticket = self._background.desk.run(work, done, self._failed, owner=self, progress=self.strip.step)
-        if self._ticket == -1 and self._mark is mark:
-            self._ticket = ticket
-
-    def _end(self) -> None:
-        self._ticket = 0
-        self._plan = self._sheets = None
-        if self._paper is not None:
-            self._paper.abandon()
-            self._paper = None
-        self.strip.finish()
-        self.question.hide()
-        self.jobs.hide()
-        self.controls.setEnabled(True)
-        self._show_buttons()
-
-    def _failed(self, error: Exception) -> None:
-        plan, sheets = self._plan, self._sheets
-        self._end()
-        if isinstance(error, Cancelled):
-            done = plan.confirmed if plan else 0
-            words = tr("已停下，打出并记下了 {count} 份。", count=done) if done else tr("已停下，一份也没有打。")
-            self.notice.say(words + tr("发过的码不会变，可以接着打。"), "info")
-        else:
-            self.say_error(error)
-        if plan is not None and sheets is not None and plan.asked is not None:
-            self._leave_unsure(sheets, plan.asked)
-        self._choose()
-
-    def _write_pdf(self, path: Path, sheets: Sheets) -> None:
-        self._wait(tr("正在排版"))
-        self._go(
-            partial(batch.save_pdf, self._desk, sheets, 1, sheets.total, path),
-            partial(self._pdf_written, path, sheets.total),
-        )
-
-    def _pdf_written(self, path: Path, count: int, _noted: Noted) -> None:
-        self._end()
-        self.notice.say(
-            tr("已存为 {name}，共 {count} 份。文件没有加密，用完请删掉。", name=path.name, count=count), "accent"
-        )
-        self.say_saved()
-        self._choose()
-
-    def _on_ready(self, sheets: Sheets) -> None:
-        self._sheets = sheets
-        self._plan = spooling.plan(sheets.total)
-        self._next_job()
-
-    def _next_job(self) -> None:
-        assert self._plan is not None
-        assert self._sheets is not None
-        self._say_jobs()
-        job = self._plan.next_job
-        if job is None:
-            count = self._plan.confirmed
-            self._end()
-            self.notice.say(tr("{count} 份都打出来了，已记下。", count=count), "accent")
-            self.say_saved()
-            self._choose()
-            return
-        self._wait(tr("正在排版"))
-        self._go(partial(batch.pdf, self._sheets, job.first, job.last), partial(self._send, job))
-
-    def _send(self, job: Job, document: bytes) -> None:
-        assert self._sheets is not None
-        choice = self._printers[max(0, self.printer.currentIndex())]
-        title = tr("户档案页 {first}-{last}", first=job.first, last=job.last)
-        if choice.cups:
-            send = partial(
-                spooling.to_cups,
-                document,
-                choice.name,
-                title=title,
-                copies=self._sheets.copies,
-                duplex=self._sheets.duplex,
-            )
-            self._go(send, lambda _nothing: self._ask(job))
-            return
-        try:
-            self._paper = PaperJob(choice, title=title, copies=self._sheets.copies, duplex=self._sheets.duplex)
-        except HudangError as error:
-            self._failed(error)
-            return
-        self._paint(job, document, 0, batch.page_count(document))
-
-    def _paint(self, job: Job, document: bytes, number: int, pages: int) -> None:
-        """Page after page: computed on the lane, painted here."""
-        assert self._paper is not None
-        if number == pages:
-            self._paper.finish()
-            self._paper = None
-            self._ask(job)
-            return
-        self.strip.step(Progress(done=number, of=pages, doing=tr("正在送往打印机")))
-
-        def painted(page: Raster) -> None:
-            assert self._paper is not None
-            try:
-                self._paper.paint(page)
-            except HudangError as error:
-                self._failed(error)
-                return
-            self._paint(job, document, number + 1, pages)
-
-        self._go(partial(batch.raster, document, number), painted)
-
-    def _ask(self, job: Job) -> None:
-        assert self._plan is not None
-        self._plan = self._plan.sent(job)
-        self.strip.finish()
-        asked = self._plan.asked
-        assert asked is not None
-        self.question.ask(asked, spooling.question(asked))
-        self._say_jobs()
-
-    def _all_out(self) -> None:
-        assert self._plan is not None
-        assert self._sheets is not None
-        job = self._plan.asked
-        assert job is not None
-        self.question.hide()
-        self._plan = self._plan.all_printed(job)
-        self._wait(tr("正在记下"))
-        self._go(
-            partial(batch.note, self._desk, self._sheets, job.first, job.last, "PAPER"),
-            lambda _noted: self._next_job(),
-        )
-
-    def _some_not(self, first: int, last: int) -> None:
-        assert self._plan is not None
-        assert self._sheets is not None
-        job = self._plan.asked
-        assert job is not None
-        try:
-            plan = self._plan.failed(job, first, last)
-        except InputProblem as problem:
-            self.question.say_wrong(problem)
-            return
-        self.question.hide()
-        self._plan = plan
-        self._wait(tr("正在记下"))
-        self._go(partial(self._note_around, self._desk, self._sheets, job, first, last), lambda _n: self._next_job())
-
-    @staticmethod
-    def _note_around(desk: Desk, sheets: Sheets, job: Job, first: int, last: int) -> Steps[Noted]:
-        """The sheets of a job around those that did not come out."""
-        noted = yield from batch.note(desk, sheets, job.first, first - 1, "PAPER")
-        if last < job.last:
-            noted = yield from batch.note(desk, sheets, last + 1, job.last, "PAPER")
-        return noted
-
-    def _stop_here(self) -> None:
-        plan, sheets = self._plan, self._sheets
-        assert plan is not None
-        assert sheets is not None
-        job = plan.asked
-        self._end()
-        if job is not None:
-            self._leave_unsure(sheets, job)
-        self.notice.say(
-            tr("停在这里。打出并记下了 {count} 份；其余的随时可以重打，码不会变。", count=plan.confirmed), "info"
-        )
-        self._choose()
-
-    def _leave_unsure(self, sheets: Sheets, job: Job) -> None:
-        self._background.desk.run(
-            partial(batch.leave_unsure, self._desk, sheets, job.first, job.last), None, self.say_error, owner=self
-        )
-
-    def _say_jobs(self) -> None:
-        plan = self._plan
-        if plan is None or len(plan.jobs) < 2:
-            self.jobs.hide()
-            return
-        states = {
-            spooling.State.QUEUED: tr("等待"),
-            spooling.State.SENT: tr("已送出，请看打印机"),
-            spooling.State.CONFIRMED: tr("已打出"),
-            spooling.State.UNSURE: tr("不确定"),
-        }
-        words = [f"{job.first}–{job.last} {states[job.state]}" for job in plan.jobs]
-        self.jobs.setText("　".join(words))
-        self.jobs.show()
 
     def _show_buttons(self) -> None:
         """Without a printer the next sensible step is the file."""

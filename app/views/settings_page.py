@@ -250,17 +250,18 @@ class Facts(QWidget):
 
     def show_facts(self, facts: Sequence[tuple[str, str]], *, wide: bool = False) -> None:
         """Show (name, words); `wide` where the names are long."""
-        if list(facts) == self.facts:
+        if [fact for fact in facts if fact[1]] == self.facts:
             return
-        self.facts = list(facts)
+        self.facts = [(name, words) for name, words in facts if words]
         while (item := self._grid.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
+                widget.hide()
                 widget.deleteLater()
         self._grid.setColumnMinimumWidth(0, 0 if wide else self.NAMES)
         top = Qt.AlignmentFlag.AlignTop
-        for number, (name, words) in enumerate(facts):
-            self._grid.addWidget(label(name, "second"), number, 0, top)
+        for number, (name, words) in enumerate(self.facts):
+            self._grid.addWidget(label(name, "second", wrap=True), number, 0, top)
             self._grid.addWidget(label(words, "value", wrap=True, selectable=True), number, 1, top)
 
 

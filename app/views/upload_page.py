@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QFrame, QWidget
 
 from app.casework.desk import Desk, refresh
 from app.errors import ChainBroken, CountyRefusal, HudangError, TransportProblem
@@ -20,7 +20,7 @@ from app.messages import sentence
 from app.models.queries import history
 from app.models.queries.history import ActRow
 from app.progress import Progress, Steps
-from app.sync.exchange import Report
+from app.sync.exchange import Report, is_temporary, wait_ms
 from app.text import tr
 from app.vault import kept
 from app.vault.kept import KeptReceipt
@@ -35,6 +35,7 @@ from app.views.parts.words import button, column, label, restyle, row, surface
 LAST = "last-exchange"  # the kept setting with the instant of the last whole exchange (ms)
 WIDTH = 720
 LISTED = 100
+AT_LEAST_S = 30  # before an exchange is tried again by itself
 CLOCK_TOLERANCE_MS = 2 * 60_000  # a clock that is off by less is not worth a word
 
 Exchange = Callable[[], Steps[Report]]
@@ -87,7 +88,7 @@ class UploadPage(Page):
     county's in milliseconds."""
 
     title = "上报"
-    clock_told = Signal(int)
+    clock_told = Signal(object)  # a 32-bit number of Qt does not hold months
     exchanged = Signal()
 
     def __init__(self, desk: Desk, background: Background, exchange: Exchange) -> None:
@@ -97,7 +98,10 @@ class UploadPage(Page):
         self._exchange = exchange
         self._ticket = 0
         self._began = 0.0
-        self._error: HudangError | None = None
+        self._failures = 0
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.timeout.connect(self.begin)
         self.headline = label("", "headline", wrap=True)
         self.below = label("", "second", wrap=True)
         self.start = button(tr("立即上报"), "accent")
@@ -119,7 +123,7 @@ class UploadPage(Page):
         press = row()
         press.addWidget(self.start)
         press.addStretch(1)
-        self.trouble = surface()
+        self.trouble = QFrame()
         self.trouble.setProperty("notice", "danger")
         self.trouble_text = label("", "strong", wrap=True)
         self.trouble_next = label("", "value", wrap=True)
@@ -172,7 +176,7 @@ class UploadPage(Page):
         else:
             self.headline.setText(tr("没有要上报的"))
         self.below.setText(self._waits(outbox))
-        self.receipt.show_lines(_receipt_lines(outbox, now))
+        self.receipt.show_lines(receipt_lines(outbox, now))
 
     def _waits(self, outbox: Outbox) -> str:
         parts = [tr("{what} {count} 次", what=what, count=count) for what, count in outbox.kinds[:5]]
@@ -189,9 +193,10 @@ class UploadPage(Page):
         if self._ticket:
             return
         self._began = time.monotonic()
-        self._error = None
+        self._again.stop()
         self.trouble.hide()
         self.brought.hide()
+        self.setFocus(Qt.FocusReason.OtherFocusReason)  # else the focus goes from the button to wherever Qt likes
         self.start.setEnabled(False)
         self.start.setText(tr("正在上报"))
         self.strip.begin(tr("正在联系县里"))
@@ -226,13 +231,16 @@ class UploadPage(Page):
 
     def _end(self) -> None:
         self._ticket = 0
-        self.strip.finish()
-        self.speed.hide()
         self.start.setEnabled(True)
         self.start.setText(tr("立即上报"))
+        if self.hasFocus() or self.strip.cancel.hasFocus():
+            self.start.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.strip.finish()
+        self.speed.hide()
 
     def _finished(self, report: Report) -> None:
         self._end()
+        self._failures = 0
         self.brought.show_lines(_report_lines(report))
         self.brought.show()
         self.told.emit(tr("已上报 {time}", time=wording.moment(self._desk.clock(), self._desk.clock())))
@@ -243,12 +251,20 @@ class UploadPage(Page):
     def _failed(self, error: Exception) -> None:
         self._end()
         if isinstance(error, Cancelled):
+            self._failures = 0
             self._say_trouble(tr("已停下。"), tr("县里已收的不用再报，其余的还在本机，随时可以再上报。"), "warning")
         else:
             known = error if isinstance(error, HudangError) else HudangError("bug")
+            self._try_again(known)
             self._say_trouble(sentence(known), what_next(known), "danger")
         self.exchanged.emit()
         self._read()
+
+    def _try_again(self, error: HudangError) -> None:
+        """What the network does is tried again by itself, later and later; everything else waits for a person."""
+        if is_temporary(error):
+            self._failures += 1
+            self._again.start(wait_ms(self._failures, self._desk.random, asked_s=AT_LEAST_S))
 
     def _say_trouble(self, text: str, next_step: str, tone: str) -> None:
         restyle(self.trouble, "notice", tone)
@@ -256,14 +272,14 @@ class UploadPage(Page):
         self.trouble_next.setText(next_step)
         self.trouble_next.setVisible(bool(next_step))
         self.trouble.show()
-        if self.isVisible():
-            self.start.setFocus(Qt.FocusReason.OtherFocusReason)
 
 
 def what_next(error: HudangError) -> str:
     """What a person does after an exchange that failed so; its sentence has said what is wrong."""
+    if is_temporary(error):
+        return tr("其间可以继续走访。接上网想快一点，可以再按“立即上报”。")
     if isinstance(error, TransportProblem):
-        return tr("没有上报的都还在本机。接上网再按“立即上报”。")
+        return tr("没有上报的都还在本机，可以继续走访。")
     if isinstance(error, CountyRefusal):
         return tr("没有上报的都还在本机，可以继续走访。请把这句话告诉县里。")
     if isinstance(error, ChainBroken):
@@ -280,7 +296,8 @@ def clock_words(offset_ms: int) -> str:
     return tr("时钟比县里慢 {time}", time=text) if offset_ms > 0 else tr("时钟比县里快 {time}", time=text)
 
 
-def _receipt_lines(outbox: Outbox, now_ms: int) -> list[str]:
+def receipt_lines(outbox: Outbox, now_ms: int) -> list[str]:
+    """What the last receipt proves, in words."""
     receipt = outbox.receipt
     if receipt is None:
         return [tr("还没有回执。第一次上报以后，这里写着县里收到了什么。")]
@@ -343,6 +360,7 @@ class _Lines(QWidget):
             item = self._lines.takeAt(1)
             widget = item.widget() if item is not None else None
             if widget is not None:
+                widget.hide()
                 widget.deleteLater()
         for text in sentences:
             self._lines.addWidget(label(text, "value", wrap=True))

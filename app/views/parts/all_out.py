@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QSpinBox, QWidget
+from PySide6.QtWidgets import QFrame, QSpinBox, QWidget
 
 from app.errors import InputProblem
 from app.messages import sentence
 from app.printing.spooling import Job
 from app.text import tr
 from app.views import theme
-from app.views.parts.words import button, column, label, row, surface
+from app.views.parts.words import button, column, label, restyle, row
 
 
 class AllOut(QWidget):
@@ -22,7 +22,7 @@ class AllOut(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        frame = surface()
+        frame = QFrame()
         frame.setProperty("notice", "info")
         self.text = label("", "strong", wrap=True)
         self.yes = button(tr("都打出来了"), "accent")
@@ -36,6 +36,8 @@ class AllOut(QWidget):
         for widget in (self.end, self.no, self.yes):
             line.addWidget(widget)
         self.first, self.last = QSpinBox(), QSpinBox()
+        for box in (self.first, self.last):
+            box.lineEdit().setTextMargins(6, 0, 0, 0)
         self.first.setAccessibleName(tr("从第几份"))
         self.last.setAccessibleName(tr("到第几份"))
         self.again = button(tr("重打这些"), "accent")
@@ -68,6 +70,8 @@ class AllOut(QWidget):
         self.first.setValue(job.first)
         self.last.setValue(job.last)
         self.which.hide()
+        self.no.show()
+        restyle(self.yes, "kind", "accent")
         self.wrong.clear()
         self.show()
         self.yes.setFocus(Qt.FocusReason.OtherFocusReason)
@@ -78,4 +82,6 @@ class AllOut(QWidget):
 
     def _ask_which(self) -> None:
         self.which.show()
+        self.no.hide()
+        restyle(self.yes, "kind", "plain")  # one accent button: the next sensible step
         self.first.setFocus(Qt.FocusReason.OtherFocusReason)
