@@ -126,6 +126,7 @@ class SimulatedCounty:
         self.tricks: deque[Trick] = deque()
         self.requests: list[str] = []
         self.page = 40
+        self.backwards = False  # streams that enter come in the wrong order, but for what starts a chain
         self.outside: set[bytes] = set()  # roots that no laptop gets
         self.revoked: set[bytes] = set()
         self.protocols = (1, 1)
@@ -372,6 +373,10 @@ class SimulatedCounty:
                     found.setdefault(root, []).append(position)
         return found
 
+    def seq(self, position: int) -> int:
+        """Which entry of its chain stands at a position."""
+        return decode_entry(self.log.entries[position][0]).seq
+
     def head_of(self, root: bytes, positions: Sequence[int]) -> tuple[int, bytes]:
         """(n, H_n) of a stream."""
         head = stream_start(root)
@@ -408,6 +413,9 @@ class SimulatedCounty:
             n, head = held.get(root, (0, b""))
             have = n if n and self.head_of(root, positions[:n]) == (n, head) else 0
             wanted.extend((position, (root,)) for position in positions[have:])
+        if self.backwards:
+            wanted.reverse()
+            wanted.sort(key=lambda each: self.seq(each[0]) != 0)
         left = tuple(sorted(held.keys() - streams.keys()))
         return self.answer(wanted[: self.page], size, request, more=len(wanted) > self.page, left=left)
 

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,7 +19,11 @@ from hypothesis import strategies as st
 
 from app.errors import ChainBroken, CountyRefusal, HudangError, TransportProblem
 from app.ledger import checkpoint as checkpoints
-from app.sync import exchange
+from app.ledger.act import Said
+from app.ledger.entry import Act
+from app.models.fields import RecordKind
+from app.models.records.registry import BY_NAME
+from app.sync import exchange, journal
 from app.sync.protocol import Delivery, Receipt
 from app.vault import kept
 from tests.county_simulator import (
@@ -33,7 +38,7 @@ from tests.county_simulator import (
     serving,
 )
 from tests.sync.conftest import Scene
-from tests.sync.laptops import Laptop
+from tests.sync.laptops import Laptop, clock
 
 
 def household(n: int) -> bytes:
@@ -383,6 +388,37 @@ def test_a_household_with_unsent_work_leaves_only_behind_it(scene: Scene) -> Non
     assert household(0) not in laptop.groups()
     assert_same_log(scene.county, laptop)
     laptop.assert_fold_is_tables()
+
+
+def test_what_an_administrator_did_counts_even_if_the_grant_comes_behind_it(scene: Scene) -> None:
+    admin, reader = scene.enrol("admin"), scene.enrol("reader")
+    staff, area = admin.vault.staff, b"a" * 16
+    scene.county.outside.update((staff, area))
+    reader.sync()
+    signer, grant, place = BY_NAME["signer"], BY_NAME["grant"], BY_NAME["area"]
+    tie = {"staff": staff, "chain": admin.chain.state.id, "algorithm": 1, "public_key": admin.chain.state.public_key}
+    said = [said_of(signer, b"s" * 16, tie), said_of(grant, b"g" * 16, {"staff": staff, "role": "ADMIN"})]
+    scene.county.outside.clear()
+    scene.county.act(Act.GRANT, [staff], said)
+    admin.sync()
+    named = said_of(place, area, {"level": "GRID", "name": "第九网格"})
+    with admin.vault.transaction() as tx:
+        author = journal.author_of(tx, admin.vault.signing_seed, 1)
+        journal.append(tx, author, Act.SET_UP, [area], [named], clock(), admin.chance.randbytes)
+    assert admin.tables()["area"] == []  # nothing until the county placed it
+    admin.sync()
+    assert len(admin.tables()["area"]) == 1
+    scene.county.backwards, scene.county.page = True, 1
+    assert reader.sync().same
+    assert reader.tables() == admin.tables()
+    for laptop in (admin, reader):
+        laptop.assert_fold_is_tables()
+
+
+def said_of(kind: RecordKind, object_id: bytes, values: dict[str, Any]) -> Said:
+    """A new object with these values."""
+    numbered = {kind.field(name).number: value for name, value in values.items()}
+    return Said(kind=kind.number, object=object_id, values={0: True, **numbered})
 
 
 # --- cards and files ---
