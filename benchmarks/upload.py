@@ -1,8 +1,8 @@
 """Uploads at the county: packets of 256 entries in, checked receipts out, everything verified and durable.
 
-From the bytes of a packet to the bytes of its receipt: decompressed, decoded, chain, signatures and commitments checked,
-one transaction on the encrypted database with streams, tree and fold, checkpoint signed. The limit of the same run is
-the bare rate of one core verifying Ed25519 signatures of entries, and nothing else. The network is left out.
+From the bytes of a packet to the bytes of its receipt: decompressed, decoded, chain, signatures and commitments
+checked, one transaction on the encrypted database with streams, tree and fold, checkpoint signed. The limit of the same
+run is the bare rate of one core verifying Ed25519 signatures of entries, and nothing else. The network is left out.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ HOUSEHOLDS = 1000
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def circumstances() -> Circumstances:
+    """As a laptop writes them: with the newest checkpoint it holds."""
+    return Circumstances(wall=now_ms(), seen=(0, 9, bytes(32)))
 
 
 def enrolled(county: administration.County) -> tuple[Pen, Signed]:
@@ -71,7 +76,7 @@ def edits(pen: Pen, homes: list[Signed], count: int) -> tuple[list[Signed], Pen]
         values = {6: f"{n} 号", 10: f"100{n:08d}", 28: f"第 {n} 次核对"}
         bases = {number: [newest[at]] for number in values}
         said = Said(kind=HOUSEHOLD.number, object=home, values=values, bases=bases)
-        one, pen = write(pen, Act.EDIT, [home], [said], Circumstances(wall=now_ms(), seen=(0, 9, bytes(32))), os.urandom)
+        one, pen = write(pen, Act.EDIT, [home], [said], circumstances(), os.urandom)
         newest[at] = one.id[:16]
         made.append(one)
     return made, pen
@@ -100,7 +105,7 @@ def visits(pen: Pen, homes: list[Signed], count: int) -> tuple[list[Signed], Pen
         }
         values = {0: True, **{VISIT.field(name).number: value for name, value in facts.items()}}
         said = Said(kind=VISIT.number, object=os.urandom(16), values=values)
-        one, pen = write(pen, Act.VISIT, [home], [said], Circumstances(wall=now_ms(), seen=(0, 9, bytes(32))), os.urandom)
+        one, pen = write(pen, Act.VISIT, [home], [said], circumstances(), os.urandom)
         made.append(one)
     return made, pen
 

@@ -141,11 +141,12 @@ class Store:
         return streams.digest_of(streams.buckets(self.heads()))
 
     def take(self, page: Delivery) -> None:
+        known = {decode_entry(kept[1]).chain for kept in self.entries.values()}
         for sent in page.entries:
             identity = entry_id(sent.entry)
             entry = decode_entry(sent.entry)
-            known = {data[1][2:18] for data in ()} or {decode_entry(e[1]).chain for e in self.entries.values()}
             assert entry.seq == 0 or entry.chain in known, "signed by a key that was not sent before"
+            known.add(entry.chain)
             open_payload(entry, sent.payload)
             self.entries.setdefault(identity, (sent.position, sent.entry, sent.signature, sent.payload))
             for root in sent.roots:

@@ -25,7 +25,7 @@ ADDRESS = HOUSEHOLD.field("address_detail").number
 
 def households(store: Store) -> set[bytes]:
     """Households of which something is held."""
-    found = set()
+    found: set[bytes] = set()
     for root in store.streams:
         for identity in store.streams[root].values():
             entry = decode_entry(store.entries[identity][1])

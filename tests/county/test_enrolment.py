@@ -69,8 +69,12 @@ def test_a_second_person_may_join_a_laptop_but_not_take_it(site: Site, base: str
     first = Laptop.make(site.invite(), base, site.staff("韦测一")).enrol()
     place = f"{demo.VILLAGE}/{demo.GRIDS[0]}"
     second = Laptop.make(site.invite("陆试三", place), base, site.staff("陆试三"))
-    shared = {"device": first.request.device, "transport_key": first.request.transport_key}
-    second.request = replace(second.request, **shared, vault=first.request.vault)
+    second.request = replace(
+        second.request,
+        device=first.request.device,
+        transport_key=first.request.transport_key,
+        vault=first.request.vault,
+    )
     second.seed = first.seed
     second.enrol()
     assert second.wire.chain(second.pen.chain.id).state == "ok"

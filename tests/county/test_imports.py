@@ -34,7 +34,8 @@ def run(site: Site, register: Register) -> Outcome:
         try:
             next(steps)
         except StopIteration as end:
-            return end.value
+            outcome: Outcome = end.value
+            return outcome
 
 
 def altered(register: Register, number: int = 0, **values: Value) -> Register:
