@@ -107,6 +107,8 @@ class DossierPage(Page):
         self.member_view.save_wanted.connect(self._save_member)
         self.member_view.settle_wanted.connect(self._settle_member)
         self.member_view.editing_changed.connect(self._on_member_editing)
+        for view in (self.household_view, self.member_view):
+            view.editing_changed.connect(self._choose_accent)
         self.members = MemberList()
         self.members.opened.connect(self._open_member)
         self.members.add.clicked.connect(self._begin_member)
@@ -405,6 +407,7 @@ class DossierPage(Page):
         section = self._section()
         in_middle = section == "history"
         member_open = section == "members" and self._member is not None
+        self._choose_accent()
         self.stack.setCurrentIndex(self._stacked["member" if member_open else section])
         wide = self.width() >= HISTORY_FROM
         self.history.setVisible(wide and not in_middle and not self._folded)
@@ -416,6 +419,11 @@ class DossierPage(Page):
     def _fold(self) -> None:
         self._folded = not self._folded
         self._arrange()
+
+    def _choose_accent(self) -> None:
+        """Enter saves while a form is open."""
+        view = self._open_view()
+        self.accent = view.save if view is not None and view.editing else self.visit
 
     def _open_view(self) -> SheetView | None:
         section = self._section()

@@ -93,7 +93,7 @@ class HouseholdsPage(Page):
         self._desk, self._background = desk, background
         self._filter = Filter()
         self._order, self._descending = "walk", False
-        self._open_first = False
+        self._open_first = self._reading = False
         self.search = SearchField(tr("姓名、拼音首字母、证件或电话尾号、组，或扫户码"))
         self.search.asked.connect(self._on_asked)
         self.search.entered.connect(self._on_entered)
@@ -188,6 +188,7 @@ class HouseholdsPage(Page):
     def _show(self) -> None:
         # A new question ends the reading of the old one.
         self._desk.vault.interrupt()
+        self._reading = True
         read = reader(self._desk, self._filter, self._order, self._descending)
         self.table.rows.show(read)
 
@@ -234,6 +235,7 @@ class HouseholdsPage(Page):
     # --- the list ---
 
     def _on_loaded(self, total: int) -> None:
+        self._reading = False
         self._list.setCurrentIndex(0 if total else 1)
         self.count.setText(tr("{count} 户", count=f"{total:,}"))
         narrowed = self._filter != Filter()
@@ -260,7 +262,7 @@ class HouseholdsPage(Page):
         """Enter in the search opens the household when there is only one, else goes into the list."""
         if not text:
             return
-        if text != self._filter.typed:
+        if self._reading or text != self._filter.typed:
             self._open_first = True
         elif self.table.rows.rowCount() == 1:
             record = self.table.rows.row(0)

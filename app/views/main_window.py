@@ -234,7 +234,8 @@ class MainWindow(QMainWindow):
         self.demo = label(tr("演示数据"))
         self.demo.setObjectName("demo")
         self.demo.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.demo.setVisible(demo)
+        if not demo:
+            self.demo.hide()
         self.pending = button("", "top", tip=tr("打开上报"))
         self.pending.clicked.connect(lambda: self.go(Destination(key="upload")))
         self.synced = button("", "top", tip=tr("立即上报"), icon="refresh")

@@ -13,6 +13,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from app.text import tr
+from app.views.parts.editors import Editor
 from app.views.parts.notices import NoticeBar
 
 
@@ -77,8 +78,11 @@ class Page(QWidget):
         return ""
 
     def advance(self) -> None:
-        """Enter: press the focused button, else the accent button."""
+        """Enter: the next field from a field of a form; else press the focused button, else the accent button."""
         focused = self.focusWidget()
+        if focused is not None and isinstance(focused.parentWidget(), Editor):
+            self.focusNextChild()
+            return
         chosen = focused if isinstance(focused, QPushButton) else self.accent
         if chosen is not None and chosen.isVisible() and chosen.isEnabled():
             chosen.click()

@@ -53,7 +53,6 @@ class ScanPage(Page):
         self.number = QLineEdit()
         self.number.setMaxLength(60)
         self.number.setPlaceholderText(tr("码下面的号码，如 7K3M-XXXX-XXXX-XXXX-X"))
-        self.number.returnPressed.connect(self._find)
         self.number_box = FieldBox(tr("户码号"), self.number)
         self.number.textEdited.connect(lambda: self.number_box.show_error(""))
         self.look_up = button(tr("查找"))
@@ -130,6 +129,13 @@ class ScanPage(Page):
             self.number.setFocus()
             return True
         return False
+
+    def advance(self) -> None:
+        """Enter in the field looks the number up; behind a verdict it opens the file."""
+        if self.number.hasFocus():
+            self._find()
+        else:
+            super().advance()
 
     def start_search(self) -> None:
         self.wanted.emit(Destination(key="households", rest=(b"search",)))
@@ -222,6 +228,9 @@ class ScanPage(Page):
 
     def _say(self, title: str, advice: str, tone: str) -> None:
         self._found = None
+        if self.open.hasFocus():
+            # A button that goes away would hand the keyboard to whatever comes next.
+            self.number.setFocus(Qt.FocusReason.OtherFocusReason)
         while (item := self.choices.takeAt(0)) is not None:
             old = item.widget()
             if old is not None:

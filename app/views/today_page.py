@@ -155,6 +155,7 @@ class TodayPage(Page):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.side.setVisible(self.width() >= SIDE_FROM)
+        self._notice_drafts()
 
     def _read(self) -> None:
         self._background.desk.run(partial(read, self._desk), self._show, self.say_error, owner=self)
@@ -169,6 +170,7 @@ class TodayPage(Page):
         self.waiting.tell(str(today.waiting))
         self.disputed.tell(str(today.disputed), "danger" if today.disputed else "")
         self._show_drafts(today.drafts)
+        self._notice_drafts()
         self._show_due()
 
     def _show_due(self) -> None:
@@ -210,6 +212,18 @@ class TodayPage(Page):
             holder = QWidget()
             holder.setLayout(words)
             self._drafts.addWidget(holder)
+
+    def _notice_drafts(self) -> None:
+        """Where the side has no room, what is unfinished is said above the list."""
+        drafts = self._today.drafts if self._today is not None else ()
+        if not drafts or self.width() >= SIDE_FROM:
+            self.notice.hide()
+            return
+        draft, name = drafts[0]
+        words = tr("没写完的走访：{name}", name=name)
+        if len(drafts) > 1:
+            words = tr("有 {count} 次走访没写完", count=len(drafts))
+        self.notice.say(words, "info", action=tr("接着写"), do=partial(self._visit, draft.household))
 
     def _choose(self, reason: str, _checked: bool = False) -> None:
         self._reason = reason

@@ -149,6 +149,7 @@ class VisitPage(Page):
         whole.addLayout(body, 1)
         whole.addWidget(self._foot())
         self.set_content(content)
+        self.begins_at = self.form.form_of("visited_on").editors["visited_on"]
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(KEEP_AFTER)
@@ -269,10 +270,6 @@ class VisitPage(Page):
         self._show_state()
         if prepared.resumed:
             self.notice.say(tr("接着上次没有提交的草稿写。"), "info")
-        self._start()
-
-    def _start(self) -> None:
-        self.form.form_of("visited_on").editors["visited_on"].setFocus()
 
     def _show_context(self, glance: Glance) -> None:
         _empty(self._context_lines)

@@ -40,11 +40,14 @@ class FieldBox(QWidget):
         head = row(gap=theme.INSIDE)
         head.addWidget(self.name)
         self.required = label(tr("必填"), "required")
-        self.required.setVisible(required)
+        # Showing what has no parent yet would open a window of its own for a moment.
+        if not required:
+            self.required.hide()
         head.addWidget(self.required)
         head.addStretch(1)
         self.below = label(note, "note", wrap=True)
-        self.below.setVisible(bool(note))
+        if not note:
+            self.below.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.NEAR)

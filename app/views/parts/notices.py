@@ -160,7 +160,8 @@ class Empty(QWidget):
         self.next_step = label(next_step, "second", wrap=True)
         self.next_step.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.action = button(action, "accent")
-        self.action.setVisible(bool(action))
+        if not action:
+            self.action.hide()
         self.action.clicked.connect(self.wanted)
         layout = column(margin=theme.MARGIN, gap=theme.INSIDE)
         layout.addStretch(2)
@@ -207,7 +208,8 @@ class Question(QDialog):
         self.text = label(text, "value", wrap=True)
         self.reason = QLineEdit()
         self.reason_box = FieldBox(reason, self.reason, required=True)
-        self.reason_box.setVisible(bool(reason))
+        if not reason:
+            self.reason_box.hide()
         self._asks = bool(reason)
         self.verb = button(verb, "danger" if dangerous else "accent")
         self.verb.clicked.connect(self._on_verb)

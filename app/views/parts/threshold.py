@@ -27,7 +27,8 @@ class Threshold(QWidget):
         self.brand.setObjectName("brand")
         self.demo = label(tr("演示数据"))
         self.demo.setObjectName("demo")
-        self.demo.setVisible(demo)
+        if not demo:
+            self.demo.hide()
         self.card: QFrame = surface("card")
         self.card.setFixedWidth(CARD)
         self.content = QVBoxLayout(self.card)
