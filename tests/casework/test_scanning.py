@@ -54,10 +54,7 @@ def png(width: int, height: int) -> bytes:
 
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 100))
-        + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
     )
 
 
@@ -209,6 +206,18 @@ def test_turned_mirrored_and_inverse_codes_are_read() -> None:
         assert scanning.read_image(jpeg(picture)) == (payload(),)
 
 
+@pytest.mark.parametrize("text", [payload(), card.link("hudang.yunling.example.cn", payload())])
+def test_specks_on_the_finder_patterns_are_overcome(text: str) -> None:
+    picture = code(text, 8)
+    draw = ImageDraw.Draw(picture)
+    middle = (picture.width - 60, 60)  # of the upper right finder pattern, 3.5 modules of 8 px after the quiet zone
+    draw.ellipse((middle[0] - 14, middle[1] - 14, middle[0] + 14, middle[1] + 14), fill=230)
+    draw.ellipse((40, 40, 60, 60), fill=20)
+    picture = picture.rotate(3, expand=True, fillcolor=255)
+    assert not zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode))
+    assert scanning.read_image(jpeg(picture)) == (text,)
+
+
 # --- verdicts
 
 
@@ -298,9 +307,7 @@ def test_an_old_list_and_a_wrong_clock_are_said() -> None:
 
 @given(
     st.sampled_from([payload(), payload(NEWER), payload()[:50], "wifi:x", card.link("a.b", payload()), ""]),
-    st.lists(
-        st.builds(bound, st.sampled_from([NUMBER, NEWER]), st.sampled_from([HOME, OTHER]), st.integers(0, 3))
-    ),
+    st.lists(st.builds(bound, st.sampled_from([NUMBER, NEWER]), st.sampled_from([HOME, OTHER]), st.integers(0, 3))),
     st.sampled_from([CardStatus(), FRESH, CardStatus(revoked=frozenset({NUMBER}))]),
 )
 def test_every_verdict_has_words_and_opens_only_what_is_bound(
