@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 from app.errors import CountyRefusal
 from app.ledger import streams
 from app.ledger.authority import ADMIN, SERVICE
-from app.ledger.entry import Entry, decode_entry, encode_payload, open_payload, withhold
+from app.ledger.entry import Change, Entry, decode_entry, encode_payload, open_payload, withhold
 from app.models.fields import LIFE
 from app.models.records.fieldwork import ATTACHMENT, POOL
 from app.models.records.households import HOUSEHOLD
@@ -344,7 +344,7 @@ def _deliver(
         row, entry = found[identity], entries[identity]
         payload = row.payload
         slots = list(entry.slots())
-        keep = {i for i, (_, change, number) in enumerate(slots) if live.is_live(change.object, number, row.dot)}
+        keep = {i for i, (_, change, number) in enumerate(slots) if live.is_live(change, number, row.dot)}
         if len(keep) < len(slots):
             payload = encode_payload(withhold(entry, open_payload(entry, payload), keep))
         delivered.append(
@@ -380,27 +380,27 @@ class _Live:
         for entry in entries:
             for change in entry.changes:
                 objects.setdefault(change.kind, set()).add(change.object)
-        self._born: dict[bytes, bytes | None] = {}
-        self._explicit: dict[tuple[bytes, int], set[bytes]] = {}
+        self._born: dict[tuple[int, bytes], bytes | None] = {}
+        self._explicit: dict[tuple[int, bytes, int], set[bytes]] = {}
         for number, ids in objects.items():
             for part in _parts(sorted(ids)):
                 if number in BY_NUMBER:
                     table = TABLES[number]
                     query = select(table.c.id, table.c.born).where(table.c.id.in_(part))
-                    self._born.update({row.id: row.born for row in tx.execute(query)})
+                    self._born.update({(number, row.id): row.born for row in tx.execute(query)})
                 states = select(FIELD_STATE.c.object, FIELD_STATE.c.field, FIELD_STATE.c.dot).where(
                     FIELD_STATE.c.object.in_(part), FIELD_STATE.c.kind == number, FIELD_STATE.c.state != SUPERSEDED
                 )
                 for row in tx.execute(states):
-                    self._explicit.setdefault((row.object, row.field), set()).add(row.dot)
+                    self._explicit.setdefault((number, row.object, row.field), set()).add(row.dot)
 
-    def is_live(self, object_id: bytes, field: int, dot: bytes) -> bool:
+    def is_live(self, change: Change, field: int, dot: bytes) -> bool:
         """Whether the value that the entry with `dot` gave the field still counts. Whether an object lives or ended
         is never withheld."""
-        explicit = self._explicit.get((object_id, field))
+        explicit = self._explicit.get((change.kind, change.object, field))
         if field == LIFE:
             return True
-        return dot in explicit if explicit is not None else self._born.get(object_id) == dot
+        return dot in explicit if explicit is not None else self._born.get((change.kind, change.object)) == dot
 
 
 def _parts(values: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -108,6 +108,7 @@ def judge_genesis(data: bytes, signature: bytes, payload: bytes) -> Judged:
     state = chains.begin(entry, identity, signature)
     if entry.actor is None or entry.roots != (entry.actor,):
         raise ChainBroken("not-a-genesis")
+    open_payload(entry, payload)
     return Judged(
         entry=entry,
         id=identity,

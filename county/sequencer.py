@@ -177,6 +177,7 @@ class Log:
         first = self.tree.size
         _, old_root = _newest(tx)
         self._check_links(judged)
+        self._check_seen({item.entry.seen for item in judged if item.entry.seen is not None})
         positions = range(first, first + len(judged))
         found = streams_of(tx, judged, positions)
         _keep_entries(tx, judged, positions)
@@ -207,6 +208,12 @@ class Log:
             if (item.entry.seq, item.entry.prev) != fits:
                 raise ChainBroken("chain-gap", expected=fits[0], found=item.entry.seq)
             now[item.entry.chain] = item.chain
+
+    def _check_seen(self, claims: Iterable[tuple[int, int, bytes]]) -> None:
+        """What the authors say they saw is this log: one that claims another would make it unprovable for good."""
+        for epoch, size, root in claims:
+            if epoch != 0 or size > self.tree.size or self.tree.root(size) != root:
+                raise ChainBroken("seen-contradicts", size=size)
 
     # --- streams ---
 

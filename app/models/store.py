@@ -233,19 +233,20 @@ def registers_of(tx: Transaction, kind: RecordKind, object_id: bytes) -> dict[in
 
 def state_hash(tx: Transaction) -> bytes:
     """Fold hash of `formats.md` of the registers behind the tables."""
-    live: dict[tuple[bytes, int], list[bytes]] = {}
-    explicit: set[tuple[bytes, int]] = set()
-    for row in tx.execute(select(FIELD_STATE.c.object, FIELD_STATE.c.field, FIELD_STATE.c.dot, FIELD_STATE.c.state)):
-        explicit.add((row.object, row.field))
+    live: dict[tuple[bytes, int], set[bytes]] = {}
+    explicit: set[tuple[int, bytes, int]] = set()
+    c = FIELD_STATE.c
+    for row in tx.execute(select(c.kind, c.object, c.field, c.dot, c.state)):
+        explicit.add((row.kind, row.object, row.field))
         if row.state != SUPERSEDED:
-            live.setdefault((row.object, row.field), []).append(row.dot)
+            live.setdefault((row.object, row.field), set()).add(row.dot)
     for number, table in TABLES.items():
         kind = BY_NUMBER[number]
         for row in tx.execute(select(table).where(table.c.born.is_not(None))):
             for name, found in ((None, LIFE), *((f.name, f.number) for f in kind.fields)):
                 said = row.alive or row.same_as is not None if name is None else getattr(row, name) is not None
-                if said and (row.id, found) not in explicit:
-                    live[row.id, found] = [row.born]
+                if said and (number, row.id, found) not in explicit:
+                    live.setdefault((row.id, found), set()).add(row.born)
     return fold_hash(live)
 
 
@@ -345,7 +346,7 @@ def _write(tx: Transaction, written: Iterable[_Object]) -> frozenset[bytes]:
     households: set[bytes] = set()
     for target in objects:
         if target.stored or target.kind is None:
-            gone.extend((target.id, number) for number in target.written)
+            gone.extend((target.id, number, target.number) for number in target.written)
         target.settle()
         for number in target.written & target.explicit.keys():
             states.extend(_states(target, number))
@@ -363,7 +364,8 @@ def _write(tx: Transaction, written: Iterable[_Object]) -> frozenset[bytes]:
             row = {"id": target.id, **_row(target, target.kind, root, everything)}
             fresh.setdefault(target.number, []).append(row)
     of_field = (FIELD_STATE.c.object == bindparam("o"), FIELD_STATE.c.field == bindparam("f"))
-    _many(tx, delete(FIELD_STATE).where(*of_field), ("clear",), gone)
+    of_kind = FIELD_STATE.c.kind == bindparam("k")
+    _many(tx, delete(FIELD_STATE).where(*of_field, of_kind), ("clear",), gone)
     _many(tx, insert(FIELD_STATE), ("states",), states)
     for number, rows in fresh.items():
         table = TABLES[number]

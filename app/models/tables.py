@@ -75,7 +75,7 @@ FIELD_STATE = Table(
     Column("object", LargeBinary, primary_key=True),
     Column("field", Integer, primary_key=True),
     Column("dot", LargeBinary, primary_key=True),
-    Column("kind", Integer, nullable=False),
+    Column("kind", Integer, primary_key=True),  # an id is of one kind, unless somebody means ill
     Column("position", BigInteger),
     Column("value", LargeBinary),
     Column("state", Integer, nullable=False),
