@@ -285,7 +285,7 @@ def catch_up(vault: Vault) -> Steps[Touched]:
     what is left undone by a crash is done the next time."""
     with vault.transaction() as tx:
         if kept.setting(tx, REFOLD):
-            for done, of in store.refold(tx):
+            for done, of in _refold(tx):
                 yield Progress(done=done, of=of, doing=tr("正在重新整理"))
             roots = frozenset(kept.heads(tx))
         elif (kept.setting(tx, AUTHORITY) or (0, False))[1]:
@@ -383,6 +383,13 @@ def walk(tx: Transaction, chain_id: bytes) -> Iterator[tuple[int, int]]:
         raise ChainBroken("chain-tail", expected=mine.state.next_seq, found=state.next_seq if state else 0)
 
 
+def _refold(tx: Transaction) -> Iterator[tuple[int, int]]:
+    """Fold the log anew, without what left: an entry on two households may stay because of one of them."""
+    yield from store.refold(tx)
+    for root in kept.setting(tx, LEFT) or ():
+        store.erase(tx, root)
+
+
 def recheck(vault: Vault) -> Steps[None]:
     """After a hot open: walk our own chains, fold the log anew, then call the vault recovered. Nothing changes unless
     all of it holds; stopped or broken, the next opening asks for it again."""
@@ -391,6 +398,6 @@ def recheck(vault: Vault) -> Steps[None]:
             for done, of in walk(tx, mine.state.id):
                 if done % 200 == 0 or done == of:
                     yield Progress(done=done, of=of, doing=tr("正在核对记录"))
-        for done, of in store.refold(tx):
+        for done, of in _refold(tx):
             yield Progress(done=done, of=of, doing=tr("正在重新整理"))
     vault.recovered()

@@ -38,7 +38,7 @@ from tests.county_simulator import (
     serving,
 )
 from tests.sync.conftest import Scene
-from tests.sync.laptops import Laptop, clock
+from tests.sync.laptops import Laptop, clock, finished
 
 
 def household(n: int) -> bytes:
@@ -372,6 +372,27 @@ def test_a_household_that_leaves_and_comes_back(scene: Scene) -> None:
     other.exchange(3)
     scene.county.outside.clear()
     other.sync()
+    assert laptop.sync().same
+    assert laptop.tables() == other.tables()
+    laptop.assert_fold_is_tables()
+
+
+def test_an_act_on_two_households_of_which_one_leaves_and_comes_back(scene: Scene) -> None:
+    laptop, other = scene.enrol("laptop"), scene.enrol("other")
+    kind = BY_NAME["household"]
+    both = [said_of(kind, household(n), {"villager_group": f"{n}组"}) for n in range(2)]
+    with other.vault.transaction() as tx:
+        author = journal.author_of(tx, other.vault.signing_seed, 1)
+        roots = [household(0), household(1)]
+        journal.append(tx, author, Act.CREATE, roots, both, clock(), other.chance.randbytes)
+    other.sync()
+    laptop.sync()
+    scene.county.outside.add(household(1))
+    assert laptop.sync().same
+    assert laptop.groups() == {household(0): "0组"}
+    finished(journal.recheck(laptop.vault))
+    assert laptop.groups() == {household(0): "0组"}
+    scene.county.outside.clear()
     assert laptop.sync().same
     assert laptop.tables() == other.tables()
     laptop.assert_fold_is_tables()
