@@ -378,6 +378,7 @@ class Program(QObject):
         desk, lanes, settings = self.opened.desk, self.background, self.settings
         upload = UploadPage(desk, lanes, partial(report, desk.vault, self._random))
         look = SettingsPage(desk, lanes, settings, version=config.version())
+        scan = ScanPage(desk, lanes)
         shown = [
             Place(key="today", title=tr("今日"), icon="today", page=TodayPage(desk, lanes)),
             Place(
@@ -386,7 +387,7 @@ class Program(QObject):
                 icon="households",
                 page=HouseholdsPage(desk, lanes, settings),
             ),
-            Place(key="scan", title=tr("扫码"), icon="scan", page=ScanPage(desk, lanes), hint="F2"),
+            Place(key="scan", title=tr("扫码"), icon="scan", page=scan, hint="F2"),
             Place(key="print", title=tr("打印"), icon="print", page=PrintPage(desk, lanes, settings)),
             Place(key="upload", title=tr("上报"), icon="upload", page=upload),
             Place(key="log", title=tr("记录"), icon="log", page=LogPage(desk, lanes, settings)),
@@ -400,6 +401,7 @@ class Program(QObject):
             Place(key="visit", title=tr("走访"), icon="pen", page=VisitPage(desk, lanes), in_rail=False),
         ]
         window = MainWindow(shown, lanes, demo=desk.demo)
+        scan.listen_in(window)
         window.show_place(self.opened.place)
         window.show_person(self.opened.connection.staff_name)
         window.lock_wanted.connect(self.lock)
@@ -469,6 +471,8 @@ class Program(QObject):
     def _end_locked(self) -> None:
         if not self._ended:
             self.end()
+            if self.window is not None:
+                self.window.hide()
             self._restart()
             self.application.quit()
 

@@ -256,7 +256,8 @@ class UploadPage(Page):
         else:
             known = error if isinstance(error, HudangError) else HudangError("bug")
             self._try_again(known)
-            self._say_trouble(sentence(known), what_next(known), "danger")
+            # A line that is down is no danger: everything is kept, and it will be tried again.
+            self._say_trouble(sentence(known), what_next(known), "warning" if is_temporary(known) else "danger")
         self.exchanged.emit()
         self._read()
 
