@@ -187,6 +187,7 @@ class Hello:
     def decode(cls, data: bytes) -> Hello:
         t = _table(data, 1, 2, 3, 4)
         _form(type(t[1]) is int and type(t[3]) is bytes and type(t[2]) is list and len(t[2]) == 2)
+        _form(all(type(version) is int for version in t[2]))
         return cls(
             time=t[1], oldest_protocol=t[2][0], newest_protocol=t[2][1], note=t[3], consistency=_hashes(t[4])
         )
@@ -239,8 +240,9 @@ class Receipt:
         t = _table(data, 1, 2, 3, 4, 5, 6)
         _form(_is(t[1], 16) and type(t[2]) is int and type(t[5]) is bytes)
         _form(type(t[3]) is list and type(t[4]) is list and len(t[3]) == len(t[4]) > 0)
+        _form(all(type(run) is list for run in t[3]))
         runs = tuple(tuple(run) for run in t[3])
-        _form(all(len(r) == 2 and type(r[0]) is int and type(r[1]) is int and r[0] >= 0 < r[1] for r in runs))
+        _form(all(len(r) == 2 and _is_place(r[0]) and _is_place(r[1]) and r[1] > 0 for r in runs))
         return cls(
             chain=t[1],
             start=t[2],
@@ -271,6 +273,7 @@ class DeliveryRequest:
     def decode(cls, data: bytes) -> DeliveryRequest:
         t = _table(data, 1, 2, 3, optional=(4,))
         _form(type(t[1]) is int and t[1] >= 0 and _is(t[2], 32) and type(t[3]) is int and t[3] >= 0)
+        _form(4 not in t or (type(t[4]) is list and all(type(head) is list for head in t[4])))
         heads = tuple(tuple(head) for head in t[4]) if 4 in t else None
         _form(
             heads is None
@@ -334,11 +337,11 @@ class Delivery:
         except zstandard.ZstdError:
             raise ChainBroken("answer-form") from None
         t = _table(body, 1, 2, 3, 4, 5, 6, 7, 8)
-        _form(type(t[1]) is list and type(t[2]) is int and type(t[3]) is bool and type(t[4]) is bool)
+        _form(type(t[1]) is list and _is_place(t[2]) and type(t[3]) is bool and type(t[4]) is bool)
         _form(type(t[5]) is list and all(_is(r, 16) for r in t[5]) and _is(t[6], 32) and type(t[7]) is bytes)
         entries = []
         for item in t[1]:
-            _form(type(item) is list and len(item) == 5 and type(item[0]) is int and _is(item[2], 64))
+            _form(type(item) is list and len(item) == 5 and _is_place(item[0]) and _is(item[2], 64))
             _form(type(item[1]) is bytes and type(item[3]) is bytes and type(item[4]) is list)
             _form(all(_is(root, 16) for root in item[4]))
             position, data, signature, payload, roots = item
@@ -542,6 +545,11 @@ def _form(holds: bool) -> None:
 def _must(holds: bool) -> None:
     if not holds:
         raise ValueError
+
+
+def _is_place(value: object) -> bool:
+    """A position, a size or a count that a database can hold."""
+    return type(value) is int and 0 <= value < 2**63
 
 
 def _is(value: object, size: int) -> bool:
