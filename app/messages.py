@@ -277,6 +277,7 @@ SENTENCES: dict[str, str] = {
     "chain-unknown": "这条签名链没有登记过，不知道是谁签的。请马上联系县里。",
     "bad-rotation": "第 {seq} 号记录要换的新公钥不合格，没有采用。请联系县里。",
     "original-differs": "第 {seq} 号记录说是重签，内容却和原来的不同，没有采用。请马上联系县里。",
+    "original-known": "第 {seq} 号记录说是重签，原来的那条却已经在日志里，没有采用。请马上联系县里。",
     "kind-unknown": "不认识这种记录（编号 {kind}）。请先更新程序。",
     "seen-contradicts": "写的人当时见过的日志（共 {size} 条）和这份日志不一样，日志被换过。请马上联系上级。",
     "heads-unauthorised": "档案汇总不是县里有权的签名链写的。请马上联系上级。",

@@ -23,9 +23,10 @@ from app.ledger import checkpoint as checkpoints
 from app.ledger import streams
 from app.ledger.act import Circumstances, Pen, Signed, write_body
 from app.ledger.authority import KINDS as AUTHORITY_KINDS
-from app.ledger.chain import Chain
-from app.ledger.entry import Change, Entry, Kind, entry_id
+from app.ledger.chain import ALGORITHM, PUBLIC_KEY, Chain
+from app.ledger.entry import Change, Entry, Kind, decode_entry, entry_id, signed_bytes
 from app.ledger.registers import Register
+from app.ledger.signatures import verify_signature
 from app.ledger.tree import MapTree, Tree, verify_growth
 from app.models.records.people import SIGNER
 from app.models.records.registry import BY_NUMBER
@@ -177,6 +178,7 @@ class Log:
         first = self.tree.size
         _, old_root = _newest(tx)
         self._check_links(judged)
+        self._check_originals(tx, judged)
         self._check_seen({item.entry.seen for item in judged if item.entry.seen is not None})
         positions = range(first, first + len(judged))
         found = streams_of(tx, judged, positions)
@@ -214,6 +216,25 @@ class Log:
         for epoch, size, root in claims:
             if epoch != 0 or size > self.tree.size or self.tree.root(size) != root:
                 raise ChainBroken("seen-contradicts", size=size)
+
+    def _check_originals(self, tx: Transaction, judged: Sequence[Judged]) -> None:
+        """An entry signed again was signed before, by the key that its chain had there, and never came here: a dot
+        stands for one entry."""
+        taken: set[bytes] = set()
+        for item in judged:
+            if item.entry.original is None:
+                continue
+            data, signature = item.entry.original
+            old, identity = decode_entry(data), entry_id(data)
+            keyed = select(ENTRY.c.data).where(ENTRY.c.chain == old.chain, ENTRY.c.kind.in_((Kind.GENESIS, Kind.ROTATE)))
+            said = tx.scalar(keyed.where(ENTRY.c.seq < old.seq).order_by(ENTRY.c.seq.desc()).limit(1))
+            if said is None:
+                raise ChainBroken("chain-unknown")
+            body = decode_entry(said).body or {}
+            verify_signature(body[ALGORITHM], body[PUBLIC_KEY], signed_bytes(identity), signature)
+            if item.dot in taken or tx.scalar(select(ENTRY.c.id).where(ENTRY.c.dot == item.dot)) is not None:
+                raise ChainBroken("original-known", seq=item.entry.seq)
+            taken.add(item.dot)
 
     # --- streams ---
 

@@ -7,7 +7,7 @@ In the order of the file, and the first thing that does not hold ends the examin
 - each item: canonical bytes, the right item at the right place;
 - position 0 is the entry of `county.pub`;
 - each entry: its chain (sequence, `prev`, person, key after rotations), its signature, the commitment over its values,
-  `seen` names a state that this log had, an entry signed again says what its original said;
+  `seen` names a state that this log had, an entry signed again says what its original said, which is not in the log;
 - heads entries: from a chain that may write them, the number of streams and the root of their tree as computed;
 - acts on kinds that need authority count in the registers only from chains that have it at that position;
 - values that are missing from a whole log: two administrators signed redact entries that name them (body
@@ -164,6 +164,13 @@ class _Packed:
     def __init__(self) -> None:
         self._rows: list[bytearray] = []
 
+    def has_leaf(self, leaf: bytes) -> bool:
+        """Whether a leaf is there; a search through all of them."""
+        at = self._rows[0].find(leaf)
+        while at % HASH_BYTES and at >= 0:
+            at = self._rows[0].find(leaf, at + 1)
+        return at >= 0
+
     def get(self, level: int, index: int) -> bytes:
         return bytes(self._rows[level][index * HASH_BYTES : (index + 1) * HASH_BYTES])
 
@@ -215,8 +222,10 @@ class _Log:
         self.position: int | None = None
         self.chains: dict[bytes, Chain] = {}
         self._retired: dict[bytes, list[tuple[int, Chain]]] = {}  # chain -> (first seq of the next key, state before)
-        self._tree = Tree(_Packed())
+        self._nodes = _Packed()
+        self._tree = Tree(self._nodes)
         self._waiting: list[bytes] = []  # leaves that the tree takes up when somebody asks
+        self._resigned: set[bytes] = set()  # originals of entries that were signed again
         self._streams = Streams()
         self._objects = Objects({}, trusted.chain)
         self._missing = _Missing()
@@ -323,13 +332,18 @@ class _Log:
         was = (old.actor, old.act, old.roots, old.changes, dict(old.bases), old.commitment)
         if now != was or old.original is not None:
             raise ChainBroken("original-differs", seq=entry.seq)
+        identity = entry_id(data)
+        self._root(0)  # the leaves so far stand in the tree
+        if identity in self._resigned or self._nodes.has_leaf(identity):
+            raise ChainBroken("original-known", seq=entry.seq)
+        self._resigned.add(identity)
         key = self.chains.get(old.chain)
         if key is None:
             raise ChainBroken("chain-unknown")
         for first, before in reversed(self._retired.get(old.chain, [])):
             if old.seq < first:
                 key = before
-        verify_signature(key.algorithm, key.public_key, signed_bytes(entry_id(data)), signature)
+        verify_signature(key.algorithm, key.public_key, signed_bytes(identity), signature)
 
     def _check_heads(self, entry: Entry) -> None:
         body = entry.body or {}

@@ -81,3 +81,43 @@ def test_a_first_entry_that_says_more_than_it_should(site: Site, base: str, new_
     with pytest.raises(HudangError):
         fresh.enrol()
     assert verdict(site).fault is None
+
+
+def test_an_entry_signed_again_that_was_never_lost(
+    site: Site, laptop: Laptop, new_laptop: Callable[..., Laptop]
+) -> None:
+    home = laptop.new_household({"villager_group": "一组"})
+    here = laptop.pen
+    known = laptop.edit(home, "address_detail", "一号")
+    laptop.send(0)
+    laptop.pen = here
+    lost = laptop.edit(home, "address_detail", "二号")
+    again = new_laptop()
+    for original, code in (
+        ((known.data, known.signature), "original-known"),
+        ((lost.data, bytes(64)), "bad-signature"),
+        ((lost.data, lost.signature), None),
+        ((lost.data, lost.signature), "original-known"),
+    ):
+        source = known if original[0] == known.data else lost
+        entry = replace(
+            source.entry,
+            chain=again.pen.chain.id,
+            seq=again.pen.chain.next_seq,
+            prev=again.pen.chain.head,
+            original=original,
+        )
+        data = encode_entry(entry)
+        signature = sign(ED25519, again.pen.seed, signed_bytes(entry_id(data)))
+        signed = replace(source, entry=entry, id=entry_id(data), data=data, signature=signature)
+        again.log.append(signed)
+        if code is None:
+            again.send(1)
+            after = replace(again.pen.chain, next_seq=entry.seq + 1, head=signed.id)
+            again.pen = replace(again.pen, chain=after)
+            continue
+        with pytest.raises(HudangError) as refused:
+            again.send(entry.seq)
+        assert refused.value.code == code
+        again.log.pop()
+    assert verdict(site).fault is None

@@ -128,6 +128,8 @@ def test_an_act_signed_again_after_a_fork_keeps_its_dot() -> None:
     forged = sealed(log, "worker 2", entry, lost.payload)
     assert said_unsigned(honest)[0:2] == ("checkpoint", "tail-unsigned")
     assert said_unsigned(replace(log, entries=[*log.entries, forged]))[0:2] == ("entry", "bad-signature")
+    known = resigned(log, "worker 2", log.entries[EDITED])
+    assert said_unsigned(replace(log, entries=[*log.entries, known]))[0:2] == ("entry", "original-known")
     changed = sealed(log, "worker 2", replace(again.entry, act=Act.END), lost.payload)
     assert said_unsigned(replace(log, entries=[*log.entries, changed]))[0:2] == ("entry", "original-differs")
 
