@@ -287,17 +287,17 @@ class Tour:
         hands.until(lambda: not self.program.background.desk.busy, "printing did not end")
         hands.picture("print-done")
         pdf = pypdfium2.PdfDocument(path.read_bytes())
-        codes = set()
+        codes: set[str] = set()
         for number in range(len(pdf)):
             picture = pdf[number].render(scale=300 / 72).to_pil().convert("L")
-            if number == 0:
-                picture.save(PICTURES / "sheet.png")
-            codes |= {found.text for found in zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormat.QRCode)}
+            found = zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode))
+            if found and not codes:
+                picture.save(FOLDER / "input" / "card.png")
+                picture.resize((827, 1169)).save(PICTURES / "sheet.png")
+            codes |= {code.text for code in found}
+        pdf.close()
         printed = [row for row in self.rows() if row.card_no]
         self.check(len(codes) == len(printed) > 0, f"档案页 {len(printed)} 户，二维码从 300 dpi 页面全部读回")
-        code = FOLDER / "input" / "card.png"
-        pypdfium2.PdfDocument(path.read_bytes())[len(pdf) - 1].render(scale=300 / 72).to_pil().save(code)
-        pdf.close()
 
     def scan(self) -> None:
         """扫码: a foreign code, then a card from an image file and by a keyboard wedge."""
