@@ -198,6 +198,8 @@ class Program(QObject):
         self._locking = False
         self._ended = False
         background.touched.connect(self._read_outbox)
+        # What was stopped or failed half way has settled something all the same.
+        background.courier.busy_changed.connect(self._read_outbox)
 
     # --- the door ---
 

@@ -144,6 +144,8 @@ class DossierPage(Page):
         band = surface("band")
         self.name = Elided("", "headline")
         self.name.setMinimumHeight(32)
+        # As wide as the name, so that the chips follow it; only a very long one gives way.
+        self.name.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.where = Elided("", "second")
         self.chips = Flow(gap=6)
         chips = QWidget()
