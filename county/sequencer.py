@@ -226,7 +226,8 @@ class Log:
                 continue
             data, signature = item.entry.original
             old, identity = decode_entry(data), entry_id(data)
-            keyed = select(ENTRY.c.data).where(ENTRY.c.chain == old.chain, ENTRY.c.kind.in_((Kind.GENESIS, Kind.ROTATE)))
+            keyed = select(ENTRY.c.data).where(ENTRY.c.chain == old.chain)
+            keyed = keyed.where(ENTRY.c.kind.in_((Kind.GENESIS, Kind.ROTATE)))
             said = tx.scalar(keyed.where(ENTRY.c.seq < old.seq).order_by(ENTRY.c.seq.desc()).limit(1))
             if said is None:
                 raise ChainBroken("chain-unknown")
