@@ -37,9 +37,10 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def circumstances() -> Circumstances:
+def circumstances(log: Log) -> Circumstances:
     """As a laptop writes them: with the newest checkpoint it holds."""
-    return Circumstances(wall=now_ms(), seen=(0, 9, bytes(32)))
+    with log.reading():
+        return Circumstances(wall=now_ms(), seen=(0, log.tree.size, log.tree.root()))
 
 
 def enrolled(county: administration.County) -> tuple[Pen, Signed]:
@@ -66,23 +67,23 @@ def households(pen: Pen, count: int) -> tuple[list[Signed], Pen]:
     return made, pen
 
 
-def edits(pen: Pen, homes: list[Signed], count: int) -> tuple[list[Signed], Pen]:
+def edits(pen: Pen, homes: list[Signed], count: int, at: Circumstances) -> tuple[list[Signed], Pen]:
     """Acts with three changed values, each naming what it replaces."""
     newest = [one.id[:16] for one in homes]
     made: list[Signed] = []
     for n in range(count):
-        at = n * 7 % len(homes)
-        home = homes[at].entry.roots[0]
+        place = n * 7 % len(homes)
+        home = homes[place].entry.roots[0]
         values = {6: f"{n} 号", 10: f"100{n:08d}", 28: f"第 {n} 次核对"}
-        bases = {number: [newest[at]] for number in values}
+        bases = {number: [newest[place]] for number in values}
         said = Said(kind=HOUSEHOLD.number, object=home, values=values, bases=bases)
-        one, pen = write(pen, Act.EDIT, [home], [said], circumstances(), os.urandom)
-        newest[at] = one.id[:16]
+        one, pen = write(pen, Act.EDIT, [home], [said], at, os.urandom)
+        newest[place] = one.id[:16]
         made.append(one)
     return made, pen
 
 
-def visits(pen: Pen, homes: list[Signed], count: int) -> tuple[list[Signed], Pen]:
+def visits(pen: Pen, homes: list[Signed], count: int, at: Circumstances) -> tuple[list[Signed], Pen]:
     """Whole visits."""
     made: list[Signed] = []
     for n in range(count):
@@ -105,7 +106,7 @@ def visits(pen: Pen, homes: list[Signed], count: int) -> tuple[list[Signed], Pen
         }
         values = {0: True, **{VISIT.field(name).number: value for name, value in facts.items()}}
         said = Said(kind=VISIT.number, object=os.urandom(16), values=values)
-        one, pen = write(pen, Act.VISIT, [home], [said], circumstances(), os.urandom)
+        one, pen = write(pen, Act.VISIT, [home], [said], at, os.urandom)
         made.append(one)
     return made, pen
 
@@ -140,7 +141,7 @@ def verification_rate(made: list[Signed], key: bytes) -> float:
 
 def measure(count: int) -> list[dict[str, object]]:
     """One figure for each kind of act."""
-    kinds: dict[str, Callable[[Pen, list[Signed], int], tuple[list[Signed], Pen]]] = {
+    kinds: dict[str, Callable[[Pen, list[Signed], int, Circumstances], tuple[list[Signed], Pen]]] = {
         "upload acts of 3 values": edits,
         "upload visits": visits,
     }
@@ -151,7 +152,7 @@ def measure(count: int) -> list[dict[str, object]]:
             pen, _ = enrolled(county)
             homes, pen = households(pen, HOUSEHOLDS)
             submit(county.log, packets(homes))
-            made, pen = make(pen, homes, count)
+            made, pen = make(pen, homes, count, circumstances(county.log))
             sent = packets(made)
             before = verification_rate(made, pen.chain.public_key)
             seconds = submit(county.log, sent)
