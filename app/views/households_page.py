@@ -157,10 +157,13 @@ class HouseholdsPage(Page):
     # --- arriving, reading ---
 
     def arrive(self, destination: Destination) -> None:
+        """`rest` may name one of the kinds to show alone, or b"search"."""
         self._read_groups()
-        self._show()
-        if destination.rest and destination.rest[0] != b"search":
-            self.search.setText(destination.rest[0].decode())
+        wanted = destination.rest[0].decode() if destination.rest else ""
+        if wanted in self.kinds:
+            self._show_all(kind=wanted)
+        else:
+            self._show()
         self.search.start_search()
 
     def reread(self, touched: object) -> None:
@@ -281,12 +284,19 @@ class HouseholdsPage(Page):
         if self._filter == Filter():
             self.new_file.click()
             return
-        for chip in self.kinds.values():
-            chip.setChecked(False)
-        self.search.clear()
-        self._choose_group(None)
-        self._narrow(typed="", kinds=frozenset(), group=None)
+        self._show_all()
         self.search.setFocus()
+
+    def _show_all(self, kind: str = "") -> None:
+        """Take all narrowing back but `kind`."""
+        for name, chip in self.kinds.items():
+            chip.blockSignals(True)
+            chip.setChecked(name == kind)
+            chip.blockSignals(False)
+        self.search.clear()
+        self.group.setText(tr("全部小组"))
+        self.group.setChecked(False)
+        self._narrow(typed="", kinds=frozenset({kind} if kind else ()), group=None)
 
     def _on_moved(self, household: object) -> None:
         self.peek.show_household(household if isinstance(household, HouseholdRow) else None)

@@ -127,7 +127,7 @@ class TodayPage(Page):
         self.waiting = Count(tr("待上报"))
         self.disputed = Count(tr("有争议"))
         self.waiting.opened.connect(lambda: self.wanted.emit(Destination(key="upload")))
-        self.disputed.opened.connect(lambda: self.wanted.emit(Destination(key="disputes")))
+        self.disputed.opened.connect(lambda: self.wanted.emit(Destination(key="households", rest=(b"disputed",))))
         lines.addWidget(self.visited)
         both = row(gap=12)
         both.addWidget(self.waiting, 1)

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.casework import cards, visits
 from app.casework.desk import Desk
 from app.ledger import card as codes
+from app.views import theme
+from app.views.act_dialog import ActDialog
 from app.views.background import Background
 from app.views.dossier_page import DossierPage
 from app.views.households_page import HouseholdsPage
@@ -22,7 +25,7 @@ from app.views.scan_page import ScanPage
 from app.views.today_page import TodayPage
 from app.views.visit_page import VisitPage
 from tests import demo
-from tests.views.looking import jumps, photograph, settle
+from tests.views.looking import SCREENS, cut_off, jumps, photograph, settle
 
 
 @pytest.fixture
@@ -70,6 +73,8 @@ def test_dossier_looks(window: MainWindow, demo_desk: Desk) -> None:
     page.household_view.begin()
     photograph(window, "dossier-edit")
     page.household_view.stop()
+    page.household_view.sources.click()
+    photograph(window, "dossier-sources")
     page.go_to_section("members")
     page.members.opened.emit(next(iter(page.members.lines)))
     photograph(window, "dossier-member")
@@ -127,3 +132,32 @@ def test_open_file_looks(window: MainWindow) -> None:
     window.go(Destination(key="open_file"))
     photograph(window, "open-file")
     assert jumps(window) == []
+
+
+def test_an_opened_act_looks(window: MainWindow, demo_desk: Desk) -> None:
+    household = demo.find(demo_desk, "mpl")[0].id
+    demo.disagree(demo_desk, household, "contact_phone", "10000000011", "10000000022", position=500)
+    window.go(Destination(key="dossier", id=household))
+    page = window.page
+    assert isinstance(page, DossierPage)
+    for line, name in ((page.timeline.lines[0], "act-edit"), (page.timeline.lines[-1], "act-import")):
+        page.timeline.opened.emit(line.happening.key)
+        dialog = page.findChildren(ActDialog)[-1]
+        settle(dialog)
+        assert list(cut_off(dialog)) == []
+        dialog.grab().save(str(SCREENS / f"{name}.png"))
+        dialog.close()
+
+
+def test_pages_in_the_dark(window: MainWindow, demo_desk: Desk, dressed: QApplication) -> None:
+    theme.dress(dressed, theme.DARK)
+    try:
+        household = demo.find(demo_desk, "mpl")[0].id
+        demo.disagree(demo_desk, household, "contact_phone", "10000000011", "10000000022", position=500)
+        cards.bind(demo_desk, household)
+        window.go(Destination(key="dossier", id=household))
+        photograph(window, "dark-dossier")
+        window.go(Destination(key="today"))
+        photograph(window, "dark-today")
+    finally:
+        theme.dress(dressed, theme.LIGHT)

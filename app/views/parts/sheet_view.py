@@ -33,7 +33,7 @@ from app.views.parts.masked import is_masked, masked
 from app.views.parts.words import Heading, button, column, label, restyle, row, surface, tool
 
 Groups = Sequence[tuple[str, Sequence[str]]]
-LABEL_WIDTH = 120
+LABEL_WIDTH = 132
 TWO_FROM = 600
 
 
@@ -41,7 +41,10 @@ def group_fields(kind: RecordKind, groups: Groups, without: Sequence[str] = ()) 
     """The declared fields in groups; what no group names comes last, so that a new field is never lost."""
     named = {name for _, names in groups for name in names}
     rest = [f for f in kind.fields if f.name not in named and f.name not in without]
-    found = [(tr(title) if title else "", [kind.field(name) for name in names if name not in without]) for title, names in groups]
+    found = [
+        (tr(title) if title else "", [kind.field(name) for name in names if name not in without])
+        for title, names in groups
+    ]
     rest = [f for f in rest if f.type not in (Type.BYTES, Type.INSTANT)]
     return [(title, fields) for title, fields in [*found, (tr("其他"), rest)] if fields]
 
@@ -403,7 +406,9 @@ class SheetView(QWidget):
 
     def stop(self) -> None:
         """Close the form; nothing is saved."""
-        self._set_editing(False)
+        if self._editing:
+            self._set_editing(False)
+            self.edit.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def submit(self) -> None:
         """Check, then ask to save what was changed."""
