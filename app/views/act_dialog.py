@@ -59,7 +59,7 @@ class ActDialog(QDialog):
         layout.addWidget(Sheet(body), 1)
         layout.addLayout(foot)
         width, height = parent.window().width(), parent.window().height()
-        self.resize(min(720, width - 80), min(620, height - 60))
+        self.resize(min(720, width - 80), min(body.sizeHint().height() + 120, 620, height - 60))
         close.setFocus()
 
     def _show_changes(self, changes: list[act_words.ChangeLine]) -> None:
@@ -82,5 +82,4 @@ class ActDialog(QDialog):
             )
             line += 1
         self.changes.setColumnMinimumWidth(0, 140)
-        self.changes.setColumnStretch(1, 1)
-        self.changes.setColumnStretch(2, 1 if before_any else 0)
+        self.changes.setColumnStretch(2 if before_any else 1, 1)
