@@ -228,6 +228,8 @@ SENTENCES: dict[str, str] = {
     "county-code": "区划代码应是六位数字。",
     "county-name": "县名和管理员姓名不能为空。",
     "county-missing": "这个文件夹里没有县的数据。请检查 --data，或先用 init 建立。",
+    "county-running": "县服务器正在运行，这件事要先停下它再做。",
+    "county-stopped": "县服务器中途停了，不知道做完没有。请重新启动后再看。",
     "county-keys-missing": "找不到县的钥匙文件。请检查 --keys，看看放钥匙的盘是否插好。",
     "county-keys-open": "钥匙文件别人也能读，没有使用。请改成只有本人能读（权限 600）再试。",
     "county-keys-damaged": "钥匙文件已损坏，没有使用。请取回备份的钥匙文件。",

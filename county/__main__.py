@@ -15,12 +15,13 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import qrcode
 
-from app.errors import HudangError, InputProblem
+from app.errors import HudangError, InputProblem, VaultProblem
 from app.ledger.verify import Trusted, words
 from app.messages import sentence
 from app.models.codelists import codelist
@@ -30,9 +31,10 @@ from app.progress import Progress, Steps
 from app.text import tr
 from app.workbooks.checking import reading_steps
 from app.workbooks.corrections import write_corrections
-from county import administration, archive, cards, demo, dictionary, enrolment, imports, web
+from county import administration, archive, cards, demo, dictionary, enrolment, imports, office, web
 from county.administration import Areas, Author, County
 from county.keys import write_secret
+from county.office import Done, Order
 
 PORT = 8440
 PASSWORD = "HUDANG_ADMIN_PASSWORD"  # noqa: S105 - the name of the variable
@@ -45,9 +47,23 @@ Result = TypeVar("Result")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    asked = _parser().parse_args(arguments)
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    asked = _parser().parse_args(typed)
     if "keys" in asked and asked.keys is None:
         asked.keys = Path(os.environ.get(KEYS, f"{asked.data}-keys"))
+    try:
+        done = _at_the_counter(asked, typed)
+    except HudangError as error:
+        print(sentence(error), file=sys.stderr)
+        return 1
+    if done is None:
+        return _run(asked)
+    print(done.out, end="")
+    print(done.err, end="", file=sys.stderr)
+    return done.code
+
+
+def _run(asked: argparse.Namespace) -> int:
     try:
         code: int = asked.run(asked) or 0
     except HudangError as error:
@@ -56,6 +72,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 1
     return code
+
+
+def _at_the_counter(asked: argparse.Namespace, typed: list[str]) -> Done | None:
+    """Let a running server do it; None when there is none, or the command does without the county."""
+    if "data" not in asked or asked.run in (init, serve) or not asked.data.is_dir():
+        return None
+    if not (asked.data / office.SOCKET).exists():
+        return None
+    signs = "administrator" in asked and (asked.run is not pools or asked.count)
+    password = _password() if signs else None
+    return office.hand_over(asked.data, Order(arguments=typed, folder=str(Path.cwd()), password=password))
+
+
+def _serve_counter(county: County, order: Order) -> int:
+    """A command that was handed over, done in the open county."""
+    asked = _parser().parse_args(order.arguments)
+    for name, value in vars(asked).items():
+        if isinstance(value, Path):
+            setattr(asked, name, Path(order.folder) / value)
+    if asked.run is backup:
+        print(sentence(VaultProblem("county-running")), file=sys.stderr)
+        return 1
+    asked.county, asked.password = county, order.password
+    return _run(asked)
 
 
 def now_ms() -> int:
@@ -107,6 +147,8 @@ def add_staff(asked: argparse.Namespace) -> None:
 def add_administrator(asked: argparse.Namespace) -> None:
     with _Open(asked) as county:
         by = _sign_in(county, asked)
+        if "county" in asked:
+            raise VaultProblem("county-running")  # the new password is typed where nobody hands it on
         administration.add_administrator(county, by, asked.name, getpass.getpass(tr("新管理员的密码：")))
     print(tr("已新增：{name}", name=asked.name))
 
@@ -156,7 +198,7 @@ def enrol(asked: argparse.Namespace) -> None:
 
 
 def serve(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county:
+    with _Open(asked) as county, office.counter(county.folder, partial(_serve_counter, county)):
         web.serve(county, asked.host, asked.port, plain=asked.plain, ready=_listening)
 
 
@@ -185,7 +227,8 @@ def run_demo(asked: argparse.Namespace) -> None:
         if asked.build_only:
             ready(asked.address)
         else:
-            web.serve(county, asked.host, asked.port, plain=asked.plain, ready=ready)
+            with office.counter(county.folder, partial(_serve_counter, county)):
+                web.serve(county, asked.host, asked.port, plain=asked.plain, ready=ready)
     finally:
         county.close()
 
@@ -236,21 +279,28 @@ def backup(asked: argparse.Namespace) -> None:
 
 
 class _Open:
-    """The county of the command line, closed at the end."""
+    """The county of the command line, closed at the end; or the running server's, which stays open."""
 
     def __init__(self, asked: argparse.Namespace) -> None:
-        self._county = administration.open_county(asked.data, asked.keys, now_ms, os.urandom)
+        served: County | None = getattr(asked, "county", None)
+        self._served = served is not None
+        self._county = served or administration.open_county(asked.data, asked.keys, now_ms, os.urandom)
 
     def __enter__(self) -> County:
         return self._county
 
     def __exit__(self, *_: object) -> None:
-        self._county.close()
+        if not self._served:
+            self._county.close()
 
 
 def _sign_in(county: County, asked: argparse.Namespace) -> Author:
-    password = os.environ.get(PASSWORD) or getpass.getpass(tr("管理员密码："))
-    return administration.sign_in(county, asked.administrator, password)
+    password = asked.password if "password" in asked else _password()
+    return administration.sign_in(county, asked.administrator, password or "")
+
+
+def _password() -> str:
+    return os.environ.get(PASSWORD) or getpass.getpass(tr("管理员密码："))
 
 
 def _new_password() -> str:

@@ -104,7 +104,39 @@ def test_only_the_pinned_certificate_is_the_county(office: Office) -> None:
     assert office.stop() in (0, -signal.SIGTERM)
 
 
-def test_killed_at_any_moment_of_an_upload_nothing_is_lost_or_doubled(office: Office) -> None:
+def test_the_command_line_is_served_while_the_server_runs(
+    office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = office.folder
+    monkeypatch.setenv("HUDANG_COUNTY_DATA", str(folder / "county"))
+    monkeypatch.setenv("HUDANG_COUNTY_KEYS", str(folder / "keys"))
+    monkeypatch.setenv("HUDANG_ADMIN_PASSWORD", str(office.told["password"]))
+    monkeypatch.chdir(tmp_path)
+    assert main(["areas"]) == 0
+    assert "云台镇/上坝村/第一网格" in capsys.readouterr().out
+    assert main(["staff", "黄试四", "--role", "VILLAGE", "--area", demo.VILLAGE]) == 0
+    asked = ["enrol", "--staff", "黄试四", "--workplace", demo.VILLAGE, "--address", str(office.told["address"])]
+    assert main([*asked, "--file", "code.txt"]) == 0
+    code = EnrolmentCode.parse((tmp_path / "code.txt").read_text())
+    laptop = Laptop.make(code, code.host, bytes(16))
+    line = wire(office, laptop, code)
+    assert line.look(code.secret).staff_name == "黄试四"
+    line.close()
+    assert main(["import", str(demo.REGISTER)]) == 0
+    assert "不变 39 户" in capsys.readouterr().out
+    assert main(["backup", "copy"]) == 1
+    assert "正在运行" in capsys.readouterr().err
+    monkeypatch.setenv("HUDANG_ADMIN_PASSWORD", "不对")
+    assert main(["area", "新镇", "--level", "TOWNSHIP"]) == 1
+    assert "密码不对" in capsys.readouterr().err
+    office.stop(signal.SIGKILL)
+    monkeypatch.setenv("HUDANG_ADMIN_PASSWORD", str(office.told["password"]))
+    assert main(["area", "新镇", "--level", "TOWNSHIP"]) == 0
+
+
+def test_killed_at_any_moment_of_an_upload_nothing_is_lost_or_doubled(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chance = random.Random(7)
     laptop, code = enrolled(office)
     home = laptop.new_household({"villager_group": "一组"})
@@ -144,7 +176,8 @@ def test_killed_at_any_moment_of_an_upload_nothing_is_lost_or_doubled(office: Of
         assert list(tx.scalars(mine)) == [signed.data for signed in laptop.log]
     county.log.recover()
     county.close()
-    os.environ["HUDANG_COUNTY_DATA"], os.environ["HUDANG_COUNTY_KEYS"] = str(folder / "county"), str(folder / "keys")
+    monkeypatch.setenv("HUDANG_COUNTY_DATA", str(folder / "county"))
+    monkeypatch.setenv("HUDANG_COUNTY_KEYS", str(folder / "keys"))
     assert main(["verify-log"]) == 0
 
 
