@@ -114,13 +114,10 @@ class Log:
     def writing(self) -> Iterator[Transaction]:
         """The one writer's transaction; when it fails, nothing of it stays, in memory neither."""
         with self._turn:
-            try:
-                with self.file.writing() as tx:
-                    self._take_up(tx)
-                    yield tx
-            except BaseException:
-                self._fits = False
-                raise
+            with self.file.writing() as tx:
+                self._take_up(tx)
+                yield tx
+            self._fits = True
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
@@ -177,6 +174,7 @@ class Log:
         """Order judged entries behind the log, close with a heads entry, fold them; their positions."""
         first = self.tree.size
         _, old_root = _newest(tx)
+        self._fits = False  # until the commit: what is held in memory runs ahead of the tables from here
         self._check_links(judged)
         self._check_originals(tx, judged)
         self._check_seen({item.entry.seen for item in judged if item.entry.seen is not None})
