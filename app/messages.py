@@ -15,16 +15,15 @@ SENTENCES: dict[str, str] = {
     "payload-missing": "日志第 {position} 条的内容不在这里。请联系县里。",
     "chain-tail": "本机最后的几次操作不见了：应有 {expected} 条，只有 {found} 条。请不要再录入，联系县里。",
     "county-unknown": "本机还没有县里的公钥。请先用登记码登记。",
-    "county-went-back": "县里的日志比本机知道的短了（本机 {held} 条，县里 {shown} 条）。先不要上报，照常录入，马上联系县里。",
+    "county-went-back": (
+        "县里的日志比本机知道的短了（本机 {held} 条，县里 {shown} 条）。先不要上报，照常录入，马上联系县里。"
+    ),
     "receipt-foreign": "县里的回执说的不是本机的第 {seq} 次操作，没有采用。请联系县里。",
     "receipt-moved": "县里把本机第 {seq} 次操作换了位置，没有采用这张回执。请马上联系县里。",
     "delivery-moved": "县里下发的第 {position} 条换了位置，没有采用。请马上联系县里。",
     "delivery-without-key": "县里下发的第 {position} 条没有签名人的公钥，没有采用。请联系县里。",
     "log-contradiction": "日志里同一条有两个说法。请停止使用，联系县里。",
-    "answer-form": "县里的回答不合格式，没有采用。请稍后再试；还是这样就联系县里。",
-    "packet-form": "上报的数据包不合格式，县里没有收。请联系县里。",
     "enrolment-code": "登记码不对：可能少了几个字，或有一个字错了。请从头再粘贴一遍。",
-    "not-authorised": "县里不认得这台电脑。请联系县里重新登记。",
     # --- forms and work ---
     "bad-link": "“{field}”指向的内容不对，请重新选。",
     "bad-bytes": "“{field}”的内容不对，请重新选。",

@@ -19,7 +19,6 @@ from app.models.rules import forms
 from app.models.store import Transaction
 from app.models.tables import TABLES
 from app.progress import Progress, Steps
-from app.progress import Progress, Steps
 from app.sync.journal import Author, Touched
 from app.vault.vault import Vault
 
