@@ -84,6 +84,7 @@ def extend(state: Chain, sealed: Sealed) -> Judged:
         _verify(state, identity, signature)
         raise Fork(state.next_seq - 1, sealed)
     after = chains.extend(state, entry, identity, signature)
+    _check_numbers(entry)
     if entry.kind not in TAKEN_KINDS:
         raise ChainBroken("kind-refused", kind=entry.kind)
     _check_original(entry)
@@ -147,6 +148,13 @@ def _repeat(chain: bytes, seq: int, sealed: Sealed, known: Known) -> None:
 
 def _verify(state: Chain, identity: bytes, signature: bytes) -> None:
     verify_signature(state.algorithm, state.public_key, signed_bytes(identity), signature)
+
+
+def _check_numbers(entry: Entry) -> None:
+    """Numbers that tables hold have to fit into them; no person's act comes near these bounds."""
+    small = [entry.act, *(n for change in entry.changes for n in (change.kind, *change.fields))]
+    if max(small) >= 2**31 or not -(2**63) <= entry.wall < 2**63:
+        raise ChainBroken("entry-form")
 
 
 def _check_original(entry: Entry) -> None:

@@ -154,6 +154,26 @@ def test_a_strange_value_is_stored_not_refused(site: Site, laptop: Laptop) -> No
     assert (row.identified_month, row.member_count) == ("2026-99", -7)
 
 
+@pytest.mark.parametrize(
+    ("act", "kind", "number", "wall"),
+    [(2**31, 8, 4, NOW), (3, 2**63, 4, NOW), (3, 8, 2**31, NOW), (3, 8, 4, 2**63), (3, 8, 4, -(2**63))],
+)
+def test_numbers_that_no_table_holds_are_refused(
+    site: Site, laptop: Laptop, act: int, kind: int, number: int, wall: int
+) -> None:
+    home = os.urandom(16)
+    said = Said(kind=kind, object=home, values={number: "一组"})
+    signed, _ = write(laptop.pen, act, [home], [said], Circumstances(wall=wall), os.urandom)
+    packet = Packet(laptop.pen.chain.id, 1, ((signed.data, signed.signature, signed.payload),))
+    line = laptop.wire
+    if wall == -(2**63):
+        assert line.send(packet, 0).runs
+    else:
+        with pytest.raises(CountyRefusal, match="entry-form"):
+            line.send(packet, 0)
+    line.close()
+
+
 def test_a_size_that_the_county_never_had_is_refused(laptop: Laptop) -> None:
     laptop.size = 10_000
     with pytest.raises(CountyRefusal) as refused:
