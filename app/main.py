@@ -39,7 +39,7 @@ from app.sync.enrolment import Invited
 from app.sync.exchange import Report
 from app.text import tr
 from app.vault import kept
-from app.vault.vault import Vault
+from app.vault.vault import DATABASE, Vault
 from app.views import settings_page, theme
 from app.views.background import Background, Cancelled
 from app.views.dossier_page import DossierPage
@@ -55,7 +55,7 @@ from app.views.scan_page import ScanPage
 from app.views.settings_page import SettingsPage
 from app.views.today_page import TodayPage
 from app.views.unlock import Colleague, UnlockCard
-from app.views.upload_page import Outbox, UploadPage, clock_words, read_outbox
+from app.views.upload_page import Outbox, UploadPage, clock_words, note_exchange, read_outbox
 from app.views.visit_page import VisitPage
 from app.views.workplaces import ForgottenCard, WorkplacesCard
 
@@ -117,10 +117,12 @@ def enrol(invited: Invited, password: str, folder: Path, random: Random) -> Step
         clock=clock,
     )
     try:
-        return (yield from make_ready(vault, random))
+        opened = yield from make_ready(vault, random)
+        note_exchange(opened.desk)
     except BaseException:
         vault.lock()
         raise
+    return opened
 
 
 def make_ready(vault: Vault, random: Random) -> Steps[Opened]:
@@ -227,7 +229,7 @@ class Program(QObject):
         try:
             people = Vault.people(folder)
         except HudangError as error:
-            self._say_unusable(error)
+            self._say_unusable(folder, error)
             return
         card = UnlockCard(
             self._name_of(folder),
@@ -254,8 +256,11 @@ class Program(QObject):
         card.back.connect(lambda: self.show_unlock(folder))
         self._show_card(card)
 
-    def _say_unusable(self, error: HudangError) -> None:
-        """The slots of a workplace cannot be read: the others may still be used."""
+    def _say_unusable(self, folder: Path, error: HudangError) -> None:
+        """The slots of a workplace cannot be read: the others may still be used. A folder that holds a database is a
+        vault with damaged keys, and nobody may be told to begin anew."""
+        if error.code == "not-a-vault" and (folder / DATABASE).exists():
+            error = VaultProblem("slots-altered")
         self.show_workplaces()
         assert self.card is not None
         card = self.card

@@ -69,9 +69,14 @@ def exchange_steps(desk: Desk, exchange: Exchange) -> Steps[Report]:
     """An exchange, then what the lists show of the households it touched; notes when it was."""
     report = yield from exchange()
     yield from refresh(desk)
+    note_exchange(desk)
+    return report
+
+
+def note_exchange(desk: Desk) -> None:
+    """A whole exchange ended well just now."""
     with desk.vault.transaction() as tx:
         kept.put_setting(tx, LAST, desk.clock())
-    return report
 
 
 def _kinds(rows: list[ActRow]) -> tuple[tuple[str, int], ...]:
@@ -302,6 +307,9 @@ def receipt_lines(outbox: Outbox, now_ms: int) -> list[str]:
     receipt = outbox.receipt
     if receipt is None:
         return [tr("还没有回执。第一次上报以后，这里写着县里收到了什么。")]
+    if receipt.start + receipt.count == 1:
+        when = wording.moment(receipt.received_at, now_ms)
+        return [tr("县里已登记您在这台电脑上的签名（{time}）。您做的事还没有上报过。", time=when)]
     # Act 0 of a chain is its beginning: what a person did is counted from 1.
     first, last = max(receipt.start, 1), receipt.start + receipt.count - 1
     place = receipt.first_position + first - receipt.start

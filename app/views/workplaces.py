@@ -12,7 +12,7 @@ from app.errors import HudangError
 from app.messages import sentence
 from app.text import tr
 from app.views import theme
-from app.views.parts.threshold import Threshold
+from app.views.parts.threshold import CARD, Threshold
 from app.views.parts.words import button, label, row
 
 
@@ -56,13 +56,18 @@ class ForgottenCard(Threshold):
 
     def __init__(self) -> None:
         super().__init__()
-        self.content.addWidget(label(tr("忘记密码"), "title"))
+        heading = label(tr("忘记密码"), "title")
+        heading.setMinimumHeight(32)
+        self.content.addWidget(heading)
         for words in (
             tr("密码只有您自己知道，程序和县里都没有存。多试几次不会锁死，也不会丢数据，只是要等。"),
             tr("实在想不起来，请带这台电脑找县里：县里用恢复钥匙能打开这个工作处，没有上报的也在。"),
             tr("请不要删除或重装，也不要用新的登记码重新开始：那样会丢掉还没有上报的内容。"),
         ):
-            self.content.addWidget(label(words, "value", wrap=True))
+            text = label(words, "value", wrap=True)
+            # The card is as high as its texts are at its width; a layout alone would guess one line each.
+            text.setMinimumHeight(text.heightForWidth(CARD - 64))
+            self.content.addWidget(text)
         self.done = button(tr("返回"), "accent")
         self.done.clicked.connect(self.back)
         foot = row()

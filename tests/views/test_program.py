@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,21 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app import config
-from app.main import Program
+from app.casework.desk import write
+from app.casework.files import NewFile, open_file
+from app.casework.visits import VisitDraft, drafts
+from app.main import Program, judge_password
+from app.views import theme
 from app.views.background import Background
 from app.views.enrol import EnrolCard
 from app.views.page import Destination
+from app.views.parts.editors import LineEditor
+from app.views.settings_page import SettingsPage
 from app.views.unlock import UnlockCard
 from app.views.upload_page import UploadPage
-from app.views.workplaces import WorkplacesCard
-from tests.county_simulator import SimulatedCounty, serving
+from app.views.visit_page import VisitPage
+from app.views.workplaces import ForgottenCard, WorkplacesCard
+from tests.county_simulator import SimulatedCounty, Trick, serving
 from tests.views.looking import photograph
 
 PASSWORD = "one foot, then the other"
@@ -124,3 +132,160 @@ def test_from_the_code_to_the_window_and_back(
     qtbot.waitUntil(lambda: again.window is not None, timeout=20_000)
     assert again.window is not None
     assert again.window.pending.text() in ("", "已全部上报")
+
+
+@pytest.fixture
+def at_work(computer: Computer, county: tuple[SimulatedCounty, str], qtbot: QtBot) -> Program:
+    """A program with its window open."""
+    simulated, base = county
+    program = computer.start()
+    enrol(program, simulated.invite(base), qtbot)
+    qtbot.waitUntil(lambda: not program.background.desk.busy, timeout=20_000)
+    return program
+
+
+def household(program: Program, qtbot: QtBot) -> bytes:
+    """A household that the person opens a file for."""
+    assert program.opened is not None
+    desk = program.opened.desk
+    new = NewFile(
+        household=desk.new_id(),
+        head=desk.new_id(),
+        household_values={"household_type": "ORDINARY", "village": desk.workplace, "villager_group": "二组"},
+        head_values={"name": "韦测二", "gender": "1"},
+    )
+    done: list[object] = []
+    failures: list[Exception] = []
+    work = partial(write, desk, partial(open_file, desk, new))
+    program.background.desk.run(work, done.append, failures.append, owner=program)
+    qtbot.waitUntil(lambda: bool(done or failures), timeout=20_000)
+    assert failures == []
+    return new.household
+
+
+def test_the_badge_follows_every_act(at_work: Program, qtbot: QtBot) -> None:
+    household(at_work, qtbot)
+    assert at_work.window is not None
+    pending = at_work.window.pending
+    qtbot.waitUntil(lambda: pending.text() == "▲ 待上报 1", timeout=20_000)
+
+
+def test_locking_keeps_the_draft(at_work: Program, computer: Computer, qtbot: QtBot) -> None:
+    root = household(at_work, qtbot)
+    window = at_work.window
+    assert window is not None
+    window.go(Destination(key="visit", id=root))
+    page = window.page
+    assert isinstance(page, VisitPage)
+    qtbot.waitUntil(lambda: page.draft is not None, timeout=20_000)
+    respondent = page.form.form_of("respondent").editors["respondent"]
+    assert isinstance(respondent, LineEditor)
+    QTest.keyClicks(respondent.line, "Grandmother")
+    window.lock.click()
+    qtbot.waitUntil(lambda: computer.restarts == [1], timeout=20_000)
+    assert not window.isVisible()
+
+    again = computer.start()
+    door = again.card
+    assert isinstance(door, UnlockCard)
+    QTest.keyClicks(door.password, PASSWORD)
+    QTest.keyClick(door, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: again.window is not None, timeout=20_000)
+    assert again.opened is not None
+    found: list[list[VisitDraft]] = []
+    again.background.desk.run(partial(drafts, again.opened.desk, root), found.append, owner=again)
+    qtbot.waitUntil(lambda: bool(found), timeout=20_000)
+    assert [draft.values["respondent"] for draft in found[0]] == ["Grandmother"]
+
+
+def test_a_curtain_covers_what_still_runs(
+    at_work: Program, computer: Computer, county: tuple[SimulatedCounty, str], qtbot: QtBot
+) -> None:
+    household(at_work, qtbot)
+    simulated, _ = county
+    simulated.tricks.append(Trick(pause_s=1.5))
+    window = at_work.window
+    assert window is not None
+    window.upload_wanted.emit()
+    qtbot.waitUntil(lambda: at_work.background.courier.busy, timeout=5_000)
+    at_work.lock()
+    assert window.curtain.isVisible()
+    assert not window.centre.isVisible()
+    assert computer.restarts == []
+    qtbot.waitUntil(lambda: computer.restarts == [1], timeout=30_000)
+    assert [row for row in simulated.log.entries][-1:]  # what ran came to its end
+
+
+def test_a_second_program_is_told_that_the_vault_is_open(
+    at_work: Program, computer: Computer, qtbot: QtBot
+) -> None:
+    other = computer.start()
+    door = other.card
+    assert isinstance(door, UnlockCard)
+    QTest.keyClicks(door.password, PASSWORD)
+    QTest.keyClick(door, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: "已经在别处打开了" in door.password_box.error, timeout=20_000)
+
+
+def test_damaged_keys_are_told_and_nothing_is_made_anew(
+    at_work: Program, computer: Computer, qtbot: QtBot
+) -> None:
+    at_work.end()
+    (folder,) = config.workplaces(computer.home)
+    for file in folder.glob("slots*.cbor"):
+        file.write_bytes(b"not what was here")
+    program = computer.start()
+    card = program.card
+    assert isinstance(card, WorkplacesCard)
+    assert "被改动过" in card.trouble.text()
+    photograph(card, "workplaces-damaged")
+
+
+def test_another_appearance_at_once(at_work: Program, qtbot: QtBot) -> None:
+    window = at_work.window
+    assert window is not None
+    window.go(Destination(key="settings"))
+    page = window.page
+    assert isinstance(page, SettingsPage)
+    page.appearance.buttons["dark"].click()
+    try:
+        qtbot.waitUntil(lambda: at_work.window is not window, timeout=10_000)
+        assert at_work.window is not None
+        assert isinstance(at_work.window.page, SettingsPage)
+        qtbot.waitUntil(lambda: not at_work.background.desk.busy, timeout=20_000)
+        photograph(at_work.window, "dark-settings")
+        at_work.window.go(Destination(key="upload"))
+        qtbot.waitUntil(lambda: not at_work.background.desk.busy, timeout=20_000)
+        photograph(at_work.window, "dark-upload")
+    finally:
+        theme.dress(at_work.application, theme.LIGHT)
+
+
+def test_wrong_passwords_cost_waiting(at_work: Program, computer: Computer, qtbot: QtBot) -> None:
+    at_work.end()
+    program = computer.start()
+    door = program.card
+    assert isinstance(door, UnlockCard)
+    for tries in range(1, 5):
+        QTest.keyClicks(door.password, "not the right words")
+        QTest.keyClick(door, Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: bool(door.password_box.error) and door.password.isEnabled(), timeout=20_000)
+        assert door.unlock.isEnabled() is (tries < 4)
+    assert door.unlock.text() == "请等 2 秒"
+    door.forgotten.emit()
+    card = program.card
+    assert isinstance(card, ForgottenCard)
+    photograph(card, "forgotten")
+
+
+@pytest.mark.parametrize("code", ["", "hello", "HUDANG1-AAAA"])
+def test_judging_passwords_and_codes(computer: Computer, code: str, qtbot: QtBot) -> None:
+    program = computer.start()
+    card = program.card
+    assert isinstance(card, EnrolCard)
+    card.code.setPlainText(code)
+    QTest.keyClick(card, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: bool(card.code_box.error), timeout=10_000)
+    assert judge_password("short")
+    assert judge_password("aaaaaaaaaaaaaaaaaa")
+    assert judge_password(PASSWORD) == ""
