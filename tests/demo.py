@@ -6,6 +6,7 @@ Built once, then copied: `build` makes the vault in a folder, `open_desk` opens 
 from __future__ import annotations
 
 import random as chance
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,11 +117,21 @@ def build(folder: Path) -> None:
     vault.lock()
 
 
-def open_desk(folder: Path, *, random: chance.Random | None = None, clock: Clock | None = None) -> Desk:
+def open_desk(
+    folder: Path,
+    *,
+    random: chance.Random | None = None,
+    clock: Clock | None = None,
+    forbid_thread: Callable[[], bool] | None = None,
+) -> Desk:
     """The desk of 韦测一 in the vault at `folder`."""
-    vault = Vault.unlock(folder, MINE, PASSWORD)
+    forbidden = [False]
+    vault = Vault.unlock(
+        folder, MINE, PASSWORD, forbid_thread=lambda: forbidden[0] and forbid_thread is not None and forbid_thread()
+    )
     with vault.reading() as tx:
         mine = next(c for c in kept.own_chains(tx) if c.state.actor == MINE)
+    forbidden[0] = True
     author = Author(staff=MINE, chain=mine.state.id, seed=vault.signing_seed, build=1)
     return _desk(vault, author, clock or Clock(), random or chance.Random(5))
 

@@ -36,7 +36,7 @@ from app.views.parts.notices import ProgressStrip, Question
 from app.views.parts.pictures import code_picture
 from app.views.parts.sheet_view import SheetView
 from app.views.parts.timeline import Timeline
-from app.views.parts.words import Chip, Elided, Flow, Heading, button, column, label, opens, row, surface, tool
+from app.views.parts.words import Chip, Elided, Flow, Heading, button, column, label, opens, restyle, row, surface, tool
 
 HOUSEHOLD, MEMBER = BY_NAME["household"], BY_NAME["member"]
 SECTIONS = ("household", "members", "visits", "card", "history")
@@ -383,7 +383,9 @@ class DossierPage(Page):
             item = self.sections.item(place)
             count = counts.get(name)
             item.setText(self._name_of(name) + (f"  {count}" if count else ""))
-            item.setIcon(QIcon(_mark(states[name])))
+            mark = QIcon(_mark(states[name]))
+            mark.addPixmap(_mark(states[name]), QIcon.Mode.Selected)
+            item.setIcon(mark)
             item.setToolTip(says[states[name]])
 
     @staticmethod
@@ -425,7 +427,13 @@ class DossierPage(Page):
     def _choose_accent(self) -> None:
         """Enter saves while a form is open."""
         view = self._open_view()
-        self.accent = view.save if view is not None and view.editing else self.visit
+        correcting = view is not None and view.editing
+        self.accent = view.save if view is not None and correcting else self.visit
+        # One accent button a page: what is sensible next is to save.
+        kind = "plain" if correcting else "accent"
+        restyle(self.visit, "kind", kind)
+        colour = theme.active().second if correcting else theme.active().on_accent
+        self.visit.setIcon(theme.picture("pen", colour))
 
     def _open_view(self) -> SheetView | None:
         section = self._section()

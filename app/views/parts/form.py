@@ -231,13 +231,22 @@ class Sheet(QScrollArea):
         layout = QVBoxLayout(holder)
         layout.setContentsMargins(margin, margin, margin, margin)
         layout.addWidget(content)
-        self._around = layout
+        self._around, self._margin = layout, margin
+        self.verticalScrollBar().rangeChanged.connect(self._keep_edge)
         self.setWidget(holder)
 
     def top_margin(self, margin: int) -> None:
         """The margin above the content, where something stands above that does not scroll."""
         around = self._around.contentsMargins()
         self._around.setContentsMargins(around.left(), margin, around.right(), around.bottom())
+
+    def _keep_edge(self, _least: int, most: int) -> None:
+        """The content ends at the same place whether or not there is something to scroll."""
+        bar = self.verticalScrollBar().sizeHint().width() if most > 0 else 0
+        around = self._around.contentsMargins()
+        self._around.setContentsMargins(
+            around.left(), around.top(), max(0, self._margin - bar), around.bottom()
+        )
 
     def sizeHint(self) -> QSize:
         return QSize(400, 300)
