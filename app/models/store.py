@@ -35,6 +35,7 @@ from app.models.tables import (
     TABLES,
     WITHHELD,
     Transaction,
+    fits_column,
     from_column,
     to_column,
 )
@@ -102,14 +103,22 @@ class _Object:
         for number in self.written:
             register = self.explicit[number]
             shown = register.shown()
-            value = None if isinstance(shown, Withheld) else shown
-            self.columns[number] = value
+            fits = not isinstance(shown, Withheld) and self._fits(number, shown)
+            value = self.columns[number] = shown if fits else None
             alone = self.born is not None and register.live.keys() == {self.born}
-            in_row = self.kind is not None and (number == LIFE or self.kind.numbered(number) is not None)
-            if (alone and value is not None and in_row and not register.superseded) or not (
+            if (alone and value is not None and not register.superseded) or not (
                 register.live or register.superseded
             ):
                 del self.explicit[number]
+
+    def _fits(self, number: int, value: Any) -> bool:
+        """Whether the row can say this value of a field."""
+        if self.kind is None:
+            return False
+        if number == LIFE:
+            return value is True or (isinstance(value, bytes) and len(value) == 16)
+        declared = self.kind.numbered(number)
+        return declared is not None and fits_column(declared, value)
 
 
 def fold(tx: Transaction, items: Sequence[Item]) -> frozenset[bytes]:

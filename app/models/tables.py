@@ -153,6 +153,23 @@ def to_column(field: Field, value: Value) -> Value:
     return ",".join(value) if field.type is Type.CODES and isinstance(value, tuple) else value
 
 
+_INTEGERS = frozenset({Type.INSTANT, Type.MONEY, Type.AREA, Type.COUNT})
+
+
+def fits_column(field: Field, value: Any) -> bool:
+    """Whether a column can hold `value`. The log takes whatever a person signed: what no column can hold stays in
+    `field_state` alone, and the column is empty."""
+    if field.type in (Type.LINK, Type.BYTES):
+        return isinstance(value, bytes) and (field.type is Type.BYTES or len(value) == 16)
+    if field.type is Type.YES_NO:
+        return not isinstance(value, bool) and value in (0, 1, 2)
+    if field.type in _INTEGERS:
+        return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    if field.type is Type.CODES:
+        return isinstance(value, tuple) and all(isinstance(code, str) and code and "," not in code for code in value)
+    return isinstance(value, str)
+
+
 def from_column(field: Field, value: Any) -> Value:
     """The value of a column as records hold it."""
     if field.type is Type.CODES and isinstance(value, str):

@@ -6,11 +6,16 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from app.errors import ChainBroken, CountyRefusal, TransportProblem
+from app.ledger.act import Said
+from app.ledger.entry import Act
+from app.models.records.registry import BY_NAME
+from app.sync import journal
 from app.sync.connection import Connection
 from app.sync.protocol import EnrolmentCode
 from app.vault import kept
@@ -118,6 +123,29 @@ def test_a_county_restored_from_an_old_backup_raises_the_alarm(
     old.close()
     assert laptop.groups()[household] == "二组"
     laptop.vault.lock()
+
+
+ODD: list[Any] = [2**63, -(2**63), [1, 2], [[1]], {1: 2}, b"x" * 9, "x" * 9000, True, "", b"", [], ["a,b"], [""]]
+
+
+def test_what_no_form_would_write_is_stored_and_harms_nobody(enrol: Enrol) -> None:
+    """Business rules never refuse: a value of the wrong type reaches every table that should hold it."""
+    laptop, station = enrol(), enrol("覃试二", demo.TOWNSHIP)
+    household = min(laptop.groups())
+    with laptop.vault.transaction() as tx:
+        author = journal.author_of(tx, laptop.vault.signing_seed, 1)
+        for odd in ODD:
+            for name in ("household", "member", "visit", "card"):
+                kind, new = BY_NAME[name], os.urandom(16)
+                home = {} if kind.home is None else {kind.field(kind.home).number: household}
+                fields = [f.number for f in kind.fields if f.number not in home and f.name not in ("grid", "village")]
+                for values in ({0: odd, **home}, dict.fromkeys(fields, odd), {fields[0]: odd}):
+                    said = [Said(kind=kind.number, object=household if not home else new, values=values)]
+                    journal.append(tx, author, Act.EDIT, [household], said, 1, os.urandom)
+    assert laptop.sync().same
+    assert station.sync().same
+    for each in (laptop, station):
+        each.assert_fold_is_tables()
 
 
 def test_a_clone_that_was_written_in_is_told_to_be_a_fork(enrol: Enrol, tmp_path: Path) -> None:
