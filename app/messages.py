@@ -225,6 +225,7 @@ SENTENCES: dict[str, str] = {
     "county-failed": "县服务器出了故障，没有丢东西。请稍后再试，并告诉县里。",
     # --- county office ---
     "county-code": "区划代码应是六位数字。",
+    "county-code-demo": "演示县的代码以 99 开头，真实的县不能以 99 开头。",
     "county-name": "县名和管理员姓名不能为空。",
     "county-missing": "这个文件夹里没有县的数据。请检查 --data，或先用 init 建立。",
     "county-running": "县服务器正在运行，这件事要先停下它再做。",

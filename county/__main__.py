@@ -36,7 +36,7 @@ from county.administration import Areas, Author, County
 from county.keys import write_secret
 from county.office import Done, Order
 
-PORT = 8440
+PORT = 8443
 PASSWORD = "HUDANG_ADMIN_PASSWORD"  # noqa: S105 - the name of the variable
 DATA = "HUDANG_COUNTY_DATA"
 KEYS = "HUDANG_COUNTY_KEYS"

@@ -42,6 +42,7 @@ ATTACHMENTS = "attachments"
 SERVICE_CHAIN = "service-chain"
 
 Clock = Callable[[], int]
+DEMO_PREFIX = "99"  # no region of China has it
 LEVELS = {"COUNTY": 0, "TOWNSHIP": 1, "VILLAGE": 2, "GRID": 3}
 
 
@@ -126,9 +127,12 @@ def found(
 ) -> County:
     """Make a new county in the empty or missing `folder`: keys, recovery key, first administrator, log.
 
-    InputProblem("county-code" | "county-name" | "file-exists", password codes), VaultProblem("vault-exists")."""
+    InputProblem("county-code" | "county-code-demo" | "county-name" | "file-exists", password codes),
+    VaultProblem("vault-exists")."""
     if len(code) != 6 or not code.isdecimal() or not code.isascii():
         raise InputProblem("county-code")
+    if demo != code.startswith(DEMO_PREFIX):
+        raise InputProblem("county-code-demo")
     COUNTY.field("name").check(name)
     STAFF.field("name").check(administrator)
     if not name.strip() or not administrator.strip():

@@ -42,6 +42,7 @@ from county.tables import NONCE
 
 RETRY_S: Final = 30
 KEEP_ALIVE_S: Final = 30
+CONNECTIONS: Final = 500  # at once; who comes later is told to wait
 GRACE_S: Final = 10
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 FLUSH: Final = 256  # nonces that wait for the next transaction before they get one of their own
@@ -238,6 +239,7 @@ def serve(county: County, host: str, port: int, *, plain: bool, ready: Callable[
         server_header=False,
         lifespan="off",
         timeout_keep_alive=KEEP_ALIVE_S,
+        limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=GRACE_S,
         **tls,  # type: ignore[arg-type]
     )

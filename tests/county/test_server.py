@@ -248,6 +248,9 @@ def test_a_county_is_run_from_the_command_line(
     monkeypatch.setenv("HUDANG_ADMIN_PASSWORD", "云岭 一二三")
     recovery = ["--recovery", str(tmp_path / "recovery.key")]
     who = ["--administrator", "罗管理"]
+    assert main(["init", "--name", "某县", "--code", "990101", *recovery, *who]) == 1
+    assert main(["init", "--demo", "--code", "110101", *recovery, *who]) == 1
+    assert capsys.readouterr().err.count("99") == 4
     assert main(["init", "--demo", "--code", "990101", *recovery, *who]) == 0
     assert main(["init", "--demo", "--code", "990101", *recovery, *who]) == 1
     assert "没有动它" in capsys.readouterr().err
@@ -263,7 +266,7 @@ def test_a_county_is_run_from_the_command_line(
     code, picture = tmp_path / "code.txt", tmp_path / "code.png"
     asked = ["enrol", "--staff", "覃试二", "--workplace", "云台镇", "--file", str(code), "--qr", str(picture)]
     assert main(asked) == 0
-    assert EnrolmentCode.parse(code.read_text()).host == "https://127.0.0.1:8440"
+    assert EnrolmentCode.parse(code.read_text()).host == "https://127.0.0.1:8443"
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert main(["export-log", str(tmp_path / "log")]) == 0
     assert main(["verify-log"]) == 0
