@@ -20,7 +20,7 @@ from app.casework.desk import Desk
 from app.errors import CountyRefusal, HudangError, TransportProblem
 from app.models.queries import history
 from app.models.records.registry import BY_NAME
-from app.models.tables import TABLES
+from app.models.tables import ENTRY, TABLES
 from app.progress import Progress, Steps
 from app.sync.exchange import Report
 from app.sync.journal import Touched
@@ -355,7 +355,7 @@ def test_a_changed_table_is_found(demo_desk: Desk, at_once: Background, qtbot: Q
 def test_a_changed_entry_is_found(demo_desk: Desk, at_once: Background, qtbot: QtBot) -> None:
     with demo_desk.vault.transaction() as tx:
         newest = history.acts(tx, limit=1)[0]
-        entry = kept.ENTRY
+        entry = ENTRY
         data = tx.scalar(select(entry.c.signature).where(entry.c.id == newest.id))
         assert data is not None
         changed = bytes([data[0] ^ 1]) + data[1:]
