@@ -36,6 +36,9 @@ PAGE_BYTES: Final = PACKET_BYTES
 REMEMBERED: Final = 64  # devices
 PART: Final = 400
 
+# Bytes of an entry on its way, about: what is withheld weighs as much as what is not.
+_WEIGHT: Final = (func.length(ENTRY.c.data) + func.length(PAYLOAD.c.data) + 96).label("weight")
+
 Heads = Mapping[bytes, tuple[int, bytes]]  # root -> (n, H_n)
 
 
@@ -304,21 +307,21 @@ def _fill(tx: Transaction, log: Log, wanted: Sequence[bytes], held: Heads, curso
 def _stream(tx: Transaction, root: bytes, above: int) -> Iterator[tuple[tuple[bytes, int, bytes, bytes, int], int]]:
     """(root, n, entry id, running hash, position) of a stream from number `above`+1 on, with its weight in bytes."""
     query = (
-        select(STREAM.c.n, STREAM.c.id, STREAM.c.head, ENTRY.c.position, func.length(ENTRY.c.data).label("weight"))
+        select(STREAM.c.n, STREAM.c.id, STREAM.c.head, ENTRY.c.position, _WEIGHT)
         .join(ENTRY, ENTRY.c.id == STREAM.c.id)
+        .join(PAYLOAD, PAYLOAD.c.id == STREAM.c.id)
         .where(STREAM.c.root == root, STREAM.c.n > above)
         .order_by(STREAM.c.n)
     )
     for row in tx.execute(query):
-        # A payload weighs about what its entry does.
-        yield (root, row.n, row.id, row.head, row.position), 2 * row.weight + 64
+        yield (root, row.n, row.id, row.head, row.position), row.weight
 
 
 def _weights(tx: Transaction, ids: Sequence[bytes]) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
     for part in _parts(ids):
-        query = select(ENTRY.c.id, func.length(ENTRY.c.data).label("weight")).where(ENTRY.c.id.in_(part))
-        found.update({row.id: 2 * row.weight + 64 for row in tx.execute(query)})
+        query = select(ENTRY.c.id, _WEIGHT).join(PAYLOAD, PAYLOAD.c.id == ENTRY.c.id).where(ENTRY.c.id.in_(part))
+        found.update({row.id: row.weight for row in tx.execute(query)})
     return found
 
 
