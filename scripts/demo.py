@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from PySide6.QtCore import QSettings
+
 from app import config
 from app.progress import Steps
 from app.sync import enrolment
@@ -102,6 +104,11 @@ def enrol(county: DemoCounty, home: Path) -> None:
     invited = enrolment.look(county.codes[PERSON], random=os.urandom, clock=_now)
     steps = enrolment.enrol(invited, PASSWORD, folder, "演示电脑", build=config.BUILD, random=os.urandom, clock=_now)
     _finish(steps).lock()
+    # What the program itself keeps after the first unlocking, so that already the door says 演示数据.
+    settings = QSettings(str(config.settings_file(home)), QSettings.Format.IniFormat)
+    settings.setValue(f"workplaces/{folder.name}/name", invited.invitation.workplace_name)
+    settings.setValue(f"workplaces/{folder.name}/demo", "true")
+    settings.sync()
 
 
 def _finish(steps: Steps[tuple[Vault, Report]]) -> Vault:
@@ -132,6 +139,7 @@ def main() -> int:
             flush=True,
         )
         return subprocess.run([sys.executable, "-m", "scripts.tour"], cwd=ROOT, check=False).returncode
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the county and the program end with the demo
     home = FOLDER / "home"
     environment = {**os.environ, "HUDANG_HOME": str(home)}
     with running_county(FOLDER / "county") as county:
