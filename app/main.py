@@ -415,6 +415,7 @@ class Program(QObject):
         window.upload_wanted.connect(partial(self._upload_now, window, upload))
         window.closed.connect(self._on_closed)
         upload.clock_told.connect(lambda offset: window.warn(clock_words(offset)))
+        upload.exchanged.connect(self._read_outbox)
         look.appearance_chosen.connect(lambda _key: QTimer.singleShot(0, self._dress_again))
         look.restart_wanted.connect(self.lock)
         old, self.window = self.window or self.card, window
@@ -446,7 +447,7 @@ class Program(QObject):
 
     def _show_outbox(self, outbox: Outbox) -> None:
         if self.window is not None:
-            self.window.show_pending(outbox.waiting)
+            self.window.show_pending(outbox.pending)
             self.window.show_synced(wording.moment(outbox.last, clock()) if outbox.last else "")
 
     # --- the end ---

@@ -247,6 +247,7 @@ class LogPage(Page):
             self._check = ticket
 
     def _stop_check(self) -> None:
+        self.table.setFocus(Qt.FocusReason.OtherFocusReason)  # 取消 has gone out: the focus must not get lost
         if self._check > 0:
             self._background.desk.cancel(self._check)
 
@@ -358,7 +359,7 @@ class _Detail(QWidget):
         signature = act.detail.signature.hex()
         spaced = " ".join(signature[at : at + 8] for at in range(0, len(signature), 8))
         for number, (name, words) in enumerate([*lines, (tr("签名原文"), spaced)]):
-            self._proof.addWidget(label(name, "note"), number, 0, Qt.AlignmentFlag.AlignTop)
+            self._proof.addWidget(label(name, "second"), number, 0, Qt.AlignmentFlag.AlignTop)
             self._proof.addWidget(label(words, "note" if words is spaced else "value", wrap=True), number, 1)
 
 

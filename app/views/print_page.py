@@ -429,6 +429,8 @@ class PrintPage(Page):
     def _on_ended(self, text: str, tone: str) -> None:
         self.controls.setEnabled(True)
         self._show_buttons()
+        if self.run.isAncestorOf(self.focusWidget() or self) or self.focusWidget() is self.run:
+            self.table.setFocus(Qt.FocusReason.OtherFocusReason)
         if text:
             self.notice.say(text, tone)
         if tone == "accent":
@@ -455,6 +457,7 @@ class PrintPage(Page):
         """Without a printer the next sensible step is the file."""
         some = bool(self._chosen and self._chosen.sheets)
         self.print.setVisible(bool(self._printers))
+        self.copies.setVisible(bool(self._printers))  # a file is written once
         self.print.setEnabled(some and bool(self._printers))
         self.save_pdf.setEnabled(some)
         restyle(self.save_pdf, "kind", "plain" if self._printers else "accent")

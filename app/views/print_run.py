@@ -6,12 +6,12 @@ The widget is what one sees of a batch under way (how far it is, the question, t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.casework.desk import Desk
@@ -81,6 +81,7 @@ class PrintRun(QWidget):
 
     def stop(self) -> None:
         """取消: at the next step."""
+        self.setFocus(Qt.FocusReason.OtherFocusReason)  # 取消 has gone out: the focus must not get lost
         if self._ticket > 0:
             self._background.desk.cancel(self._ticket)
 
@@ -90,7 +91,7 @@ class PrintRun(QWidget):
 
     def into_file(self, wish: Wish, path: Path) -> None:
         """Write one PDF at `path`."""
-        self._prepare(wish, partial(self._write_pdf, path))
+        self._prepare(replace(wish, copies=1), partial(self._write_pdf, path))
 
     def _prepare(self, wish: Wish, then: Callable[[Sheets], object]) -> None:
         if self.busy:

@@ -52,6 +52,11 @@ class Outbox:
     receipt: KeptReceipt | None
     last: int | None
 
+    @property
+    def pending(self) -> int:
+        """What the badge counts: acts, or the files that are still behind them."""
+        return self.waiting or self.files
+
 
 def read_outbox(desk: Desk) -> Outbox:
     """What waits in this vault."""
@@ -176,8 +181,10 @@ class UploadPage(Page):
         now = self._desk.clock()
         if outbox.waiting:
             self.headline.setText(tr("{count} 次操作待上报", count=outbox.waiting))
-        elif outbox.last is not None:
-            self.headline.setText(tr("全部已上报 · {time}", time=wording.moment(outbox.last, now)))
+        elif outbox.files:
+            self.headline.setText(tr("{count} 张照片待上报", count=outbox.files))
+        elif (last := outbox.last or (outbox.receipt and outbox.receipt.received_at)) is not None:
+            self.headline.setText(tr("全部已上报 · {time}", time=wording.moment(last, now)))
         else:
             self.headline.setText(tr("没有要上报的"))
         self.below.setText(self._waits(outbox))
@@ -219,6 +226,7 @@ class UploadPage(Page):
 
     def stop(self) -> None:
         """取消: at the next step; what the county has confirmed until then stays confirmed."""
+        self.setFocus(Qt.FocusReason.OtherFocusReason)  # 取消 has gone out: the focus must not get lost
         if self._ticket > 0:
             self._background.courier.cancel(self._ticket)
 
@@ -263,7 +271,10 @@ class UploadPage(Page):
             self._try_again(known)
             # A line that is down is no danger: everything is kept, and it will be tried again.
             self._say_trouble(sentence(known), what_next(known), "warning" if is_temporary(known) else "danger")
-        self.exchanged.emit()
+        # What came before the end is here and may show: the lists have to know of it.
+        self._background.desk.run(
+            partial(refresh, self._desk), lambda _done: self.exchanged.emit(), self.say_error, owner=self
+        )
         self._read()
 
     def _try_again(self, error: HudangError) -> None:
@@ -329,7 +340,11 @@ def receipt_lines(outbox: Outbox, now_ms: int) -> list[str]:
 
 
 def _report_lines(report: Report) -> list[str]:
-    lines = [tr("上报 {sent} 次操作，收到县里 {received} 条记录。", sent=report.sent, received=report.received)]
+    lines = []
+    if report.sent:
+        lines.append(tr("上报了 {count} 次操作。", count=report.sent))
+    if report.received:
+        lines.append(tr("收到县里 {count} 条新记录。", count=report.received))
     if report.files:
         lines.append(tr("传上照片 {count} 张。", count=report.files))
     if report.unreadable:

@@ -306,6 +306,7 @@ def test_a_stopped_report_goes_on_later(demo_desk: Desk, dressed: object, qtbot:
         page.strip.cancel.click()
         qtbot.waitUntil(page.trouble.isVisible, timeout=5000)
         assert page.trouble_text.text() == "已停下。"
+        assert page.focusWidget() is page.start
         assert page.start.isEnabled()
         qtbot.waitUntil(lambda: page.headline.text() == "6 次操作待上报", timeout=5000)
     finally:
