@@ -9,6 +9,7 @@ the error, never its words, because words can hold a person's values.
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Awaitable, Callable
 from socket import create_server
 from typing import Final
@@ -220,9 +221,9 @@ def application(county: County) -> FastAPI:
 
 
 def serve(county: County, host: str, port: int, *, plain: bool, ready: Callable[[str], None]) -> None:
-    """Answer at `host`:`port` (0: a free one) until the process is told to stop; `ready` gets the base address once
-    connections are taken. `plain` for HTTP, which only the own machine may speak. InputProblem("serve-plain" |
-    "serve-address")."""
+    """Answer at `host`:`port` (0: a free one) until the process is told to stop, then SystemExit(0). `ready` gets the
+    base address once connections are taken. `plain` for HTTP, which only the own machine may speak.
+    InputProblem("serve-plain" | "serve-address")."""
     if plain and host not in LOOPBACK:
         raise InputProblem("serve-plain")
     try:
@@ -243,12 +244,19 @@ def serve(county: County, host: str, port: int, *, plain: bool, ready: Callable[
         timeout_graceful_shutdown=GRACE_S,
         **tls,  # type: ignore[arg-type]
     )
+    # uvicorn finishes what it answers and then raises the signal again: to us, so that everything is closed in order.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     ready(f"{'http' if plain else 'https'}://{host}:{socket.getsockname()[1]}")
     try:
         uvicorn.Server(config).run(sockets=[socket])
     finally:
         socket.close()
         app.state.calls.nonces.flush()
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _endpoint(call: Call) -> Callable[[Request], Awaitable[Response]]:
