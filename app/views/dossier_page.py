@@ -270,10 +270,6 @@ class DossierPage(Page):
         if isinstance(touched, Touched) and self.household in touched.roots:
             self._read()
 
-    def start_search(self) -> None:
-        """Ctrl+F: search is on the list of households."""
-        self.wanted.emit(Destination(key="households", rest=(b"search",)))
-
     def may_leave(self) -> str:
         if self.household_view.touched() or self.member_view.touched():
             return tr("改了还没有保存，离开就丢了。")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import QSettings, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu, QStackedLayout, QVBoxLayout, QWidget
 
@@ -134,7 +134,7 @@ class HouseholdsPage(Page):
         self._list.addWidget(self.empty)
         self.peek = Peek(desk, background)
         self.peek.wanted.connect(self.wanted)
-        self.peek.failed = self.say_error
+        self.peek.failed.connect(self.say_error)
         self.accent = self.peek.open
         self.count = label("", "note")
         top = row(gap=theme.INSIDE)
@@ -180,9 +180,6 @@ class HouseholdsPage(Page):
         self.search.clear()
         self.search.setFocus()
         return True
-
-    def take_scan(self, text: str) -> bool:
-        return False
 
     def resizeEvent(self, event: object) -> None:
         super().resizeEvent(event)  # type: ignore[arg-type]
@@ -306,15 +303,17 @@ class HouseholdsPage(Page):
         self.wanted.emit(Destination(key="dossier", id=household.id))
 
 
-class Peek(Page):
-    """A look at one household: members, telephone, last visit, and where to go from here."""
+class Peek(QWidget):
+    """A look at one household: members, telephone, last visit, and where to go from here (`wanted`)."""
+
+    wanted = Signal(object)
+    failed = Signal(object)
 
     def __init__(self, desk: Desk, background: Background) -> None:
         super().__init__()
         self._desk, self._background = desk, background
         self._ticket = 0
         self._household: HouseholdRow | None = None
-        self.failed: Callable[[Exception], None] = self.say_error
         self.setFixedWidth(PEEK_WIDTH)
         self.open = button(tr("打开档案"), "accent", tip="Enter")
         self.visit = button(tr("记走访"), icon="pen")
@@ -335,7 +334,9 @@ class Peek(Page):
         foot.addWidget(self.print)
         inner.addWidget(self.open)
         inner.addLayout(foot)
-        self.set_content(card)
+        around = column()
+        around.addWidget(card)
+        self.setLayout(around)
 
     def show_household(self, household: HouseholdRow | None) -> None:
         """Read and show a household; None shows nothing."""
@@ -347,7 +348,7 @@ class Peek(Page):
             self._clear()
             return
         self._ticket = self._background.desk.run(
-            partial(dossiers.glance, self._desk, household.id), self._on_read, self.failed, owner=self
+            partial(dossiers.glance, self._desk, household.id), self._on_read, self.failed.emit, owner=self
         )
 
     def _clear(self) -> None:

@@ -43,11 +43,16 @@ class OpenFilePage(Page):
         self.title = tr("建档")
         self._desk, self._background = desk, background
         self._new: tuple[bytes, bytes] | None = None
+        self._built = False
+
+    def _build(self) -> None:
+        """Make the form when it is first asked for: most days nobody opens a file."""
+        self._built = True
         names = (*OF_HOUSEHOLD, *ALSO_OF_HOUSEHOLD)
         self.household = GroupedForm(
-            [(tr("这一户"), [HOUSEHOLD.field(name) for name in names])], links={}, today=desk.today()
+            [(tr("这一户"), [HOUSEHOLD.field(name) for name in names])], links={}, today=self._desk.today()
         )
-        self.head = GroupedForm([(tr("户主"), [MEMBER.field(name) for name in OF_HEAD])], today=desk.today())
+        self.head = GroupedForm([(tr("户主"), [MEMBER.field(name) for name in OF_HEAD])], today=self._desk.today())
         self.head.form_of("cert_no").editors["cert_no"].left.connect(self._fill_from_number)
         self.submit = button(tr("建档"), "accent", tip="Ctrl+S")
         self.submit.setMinimumWidth(112)
@@ -77,6 +82,8 @@ class OpenFilePage(Page):
         self.begins_at = self.household.form_of("villager_group").editors["villager_group"]
 
     def arrive(self, destination: Destination) -> None:
+        if not self._built:
+            self._build()
         if self._new is not None and (self.household.touched() or self.head.touched()):
             return
         self._new = (self._desk.new_id(), self._desk.new_id())

@@ -60,7 +60,8 @@ class Page(QWidget):
         """Something was touched while the page is shown: read again if it shows it."""
 
     def start_search(self) -> None:
-        """Ctrl+F."""
+        """Ctrl+F: the search of the page; where it has none, that of all households."""
+        self.wanted.emit(Destination(key="households", rest=(b"search",)))
 
     def save(self) -> None:
         """Ctrl+S."""

@@ -137,9 +137,6 @@ class ScanPage(Page):
         else:
             super().advance()
 
-    def start_search(self) -> None:
-        self.wanted.emit(Destination(key="households", rest=(b"search",)))
-
     def judge(self, text: str, *, typed: bool = False) -> None:
         """Say what a scanned text or a typed number means here."""
         self._background.desk.run(

@@ -149,9 +149,6 @@ class TodayPage(Page):
     def reread(self, touched: object) -> None:
         self._read()
 
-    def start_search(self) -> None:
-        self.wanted.emit(Destination(key="households", rest=(b"search",)))
-
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.side.setVisible(self.width() >= SIDE_FROM)

@@ -86,8 +86,14 @@ class VisitPage(Page):
         self._changed = False
         self._keeping = False
         self._pictures: dict[bytes, QImage] = {}
+        self._tickets: list[int] = []
+        self._built = False
+
+    def _build(self) -> None:
+        """Make the form when it is first asked for, so that the window stands sooner."""
+        self._built = True
         groups = group_fields(VISIT, GROUPS, without=("household", "started_at", "ended_at"))
-        self.form = GroupedForm(groups, today=desk.today())
+        self.form = GroupedForm(groups, today=self._desk.today())
         self.form.changed.connect(self._on_changed)
         self.changes = QWidget()
         self._change_lines = Flow(gap=theme.INSIDE)
@@ -104,7 +110,6 @@ class VisitPage(Page):
         self.photos.removed.connect(self._remove_photo)
         self.waiting = ProgressStrip()
         self.waiting.cancelled.connect(self._stop_waiting)
-        self._tickets: list[int] = []
         self.context = surface("side")
         self.context.setProperty("surface", "left")
         self.context.setFixedWidth(CONTEXT_WIDTH)
@@ -154,6 +159,7 @@ class VisitPage(Page):
         self._rest.setSingleShot(True)
         self._rest.setInterval(KEEP_AFTER)
         self._rest.timeout.connect(self.keep)
+        self._arrange()
 
     def _foot(self) -> QWidget:
         foot = surface("foot")
@@ -184,6 +190,8 @@ class VisitPage(Page):
     def arrive(self, destination: Destination) -> None:
         if destination.id is None:
             return
+        if not self._built:
+            self._build()
         if destination.id == self.household and self.draft is not None:
             return
         self.household, self.draft = destination.id, None
@@ -206,12 +214,6 @@ class VisitPage(Page):
                 except InputProblem:
                     return tr("“{field}”写得不对，草稿里记不下这一格。", field=tr(field.label))
         return ""
-
-    def step_back(self) -> bool:
-        return False
-
-    def start_search(self) -> None:
-        self.wanted.emit(Destination(key="households", rest=(b"search",)))
 
     def take_scan(self, text: str) -> bool:
         """The card at the door of the household that is being visited is the proof of having been there."""
@@ -248,6 +250,8 @@ class VisitPage(Page):
         self._arrange()
 
     def _arrange(self) -> None:
+        if not self._built:
+            return
         wide = self.width() >= CONTEXT_FROM
         self.context.setVisible(wide)
         self.head_line.setVisible(not wide)
@@ -372,9 +376,9 @@ class VisitPage(Page):
 
     def keep(self) -> None:
         """Keep the draft when it was changed."""
-        self._rest.stop()
         if self.draft is None or not self._changed or self._keeping:
             return
+        self._rest.stop()
         self._changed, self._keeping = False, True
         self.draft = replace(self.draft, values=self.values())
         self._background.desk.run(

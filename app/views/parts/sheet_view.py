@@ -336,13 +336,13 @@ class SheetView(QWidget):
         head = column()
         head.setContentsMargins(theme.BETWEEN, theme.BETWEEN, theme.BETWEEN, 12)
         head.addWidget(self.heading)
-        self.scroll = Scroll(body, margin=theme.BETWEEN)
-        self.scroll.top_margin(0)
+        self.paper = Scroll(body, margin=theme.BETWEEN)
+        self.paper.top_margin(0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(head)
-        layout.addWidget(self.scroll, 1)
+        layout.addWidget(self.paper, 1)
         self._set_editing(False)
 
     @property
@@ -441,7 +441,7 @@ class SheetView(QWidget):
 
     def _set_editing(self, editing: bool) -> None:
         self._editing = editing
-        self.scroll.verticalScrollBar().setValue(0)
+        self.paper.verticalScrollBar().setValue(0)
         self._reading.setVisible(not editing)
         self._form_holder.setVisible(editing)
         self.edit.setVisible(not editing)
