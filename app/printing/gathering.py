@@ -1,4 +1,5 @@
-"""From the records of a household to its archive sheet: labels for codes, names for links, ticks for the catalogue.
+"""From the records of a household to its archive sheet: labels for codes, names for links, ticks for the
+catalogue.
 
 Masks are not put on here but where the sheet is laid out, so that no caller can forget them.
 """
@@ -58,8 +59,8 @@ def archive_sheet(
     host: str = "",
     act: str = "",
 ) -> ArchiveSheet | None:
-    """The sheet of a household whose card has this number and signed payload; None when the household is not here. `host` is the county's
-    public host, when it has one: the code is a link then."""
+    """The sheet of a household whose card has this number and signed payload; None when the household is
+    not here. `host` is the county's public host, when it has one: the code is a link then."""
     file = households.sheet(tx, HOUSEHOLD, household)
     if file is None:
         return None
@@ -135,7 +136,7 @@ def _member(person: Sheet) -> Member:
         health=_label(person, "health"),
         labour_skill=_label(person, "labour_skill"),
         work_place=_label(person, "work_place"),
-        insurance="、".join(insured),
+        insurance=" ".join(insured),
     )
 
 
