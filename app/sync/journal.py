@@ -216,13 +216,6 @@ def county_body(key: CountyKey) -> dict[int, Any]:
 # --- deliveries ---
 
 
-def deliver(tx: Transaction, delivery: Delivery) -> Touched:
-    """Take a whole page at once: `take_checkpoint`, `take` and `turn` in one transaction."""
-    take_checkpoint(tx, delivery.note, delivery.consistency)
-    taken = take(tx, delivery.entries)
-    return Touched(roots=taken.roots | turn(tx, delivery).roots, outbox=taken.outbox)
-
-
 def take(tx: Transaction, entries: Sequence[Delivered]) -> Touched:
     """Check, keep and fold delivered entries, a part of a page or all of it. They count as held only when the page was
     turned; what comes again before that is known.
