@@ -10,9 +10,11 @@ from app.casework.desk import SHANGHAI, Desk
 from app.models.queries import history, households, places
 from app.models.queries.history import ActDetail
 from app.models.store import Transaction
+from app.progress import Progress, Steps
 from app.vault import kept
 from app.vault.kept import KeptReceipt
 
+READ_AT_ONCE = 200
 DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -80,14 +82,19 @@ def read(desk: Desk, wanted: Wanted, offset: int, limit: int) -> Part:
     return Part(total=total, lines=tuple(lines))
 
 
-def choices(desk: Desk) -> Choices:
+def choices(desk: Desk) -> Steps[Choices]:
     """Whom and what one may ask for."""
     with desk.vault.reading() as tx:
         names: Mapping[bytes, str] = {person.id: person.name for person in places.staff(tx).values()}
-        people = tuple((actor, names[actor]) for actor in history.authors(tx) if names.get(actor))
-        rows = households.page(tx, households.Filter(), limit=100_000)
-    found = tuple((row.id, f"{row.head_name} {row.villager_group}".strip()) for row in rows)
-    return Choices(people=tuple(sorted(people, key=lambda each: each[1])), households=found)
+        people = [(actor, names[actor]) for actor in history.authors(tx) if names.get(actor)]
+        total = households.count(tx, households.Filter())
+    found: list[tuple[bytes, str]] = []
+    for offset in range(0, total, READ_AT_ONCE):
+        with desk.vault.reading() as tx:
+            rows = households.page(tx, households.Filter(), offset=offset, limit=READ_AT_ONCE)
+        found += [(row.id, f"{row.head_name} {row.villager_group}".strip()) for row in rows]
+        yield Progress(done=len(found), of=total)
+    return Choices(people=tuple(sorted(people, key=lambda each: each[1])), households=tuple(found))
 
 
 def receipt_of(desk: Desk, chain: bytes, seq: int) -> KeptReceipt | None:

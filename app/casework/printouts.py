@@ -55,3 +55,9 @@ def leave_unsure(desk: Desk, run: bytes, households: Sequence[bytes]) -> None:
     with desk.vault.transaction() as tx:
         for household in households:
             kept.put_print_state(tx, run, household, UNSURE, desk.clock())
+
+
+def unfinished(desk: Desk) -> tuple[bytes, ...]:
+    """Households whose last sheet was begun and never confirmed, to be offered again; their cards stay the same."""
+    with desk.vault.reading() as tx:
+        return tuple(kept.unconfirmed_prints(tx))

@@ -543,3 +543,12 @@ def print_states(tx: Transaction, run: bytes) -> dict[bytes, str]:
     """household -> state of one batch print."""
     query = select(PRINT_JOB.c.household, PRINT_JOB.c.state).where(PRINT_JOB.c.run == run)
     return {row.household: row.state for row in tx.execute(query)}
+
+
+def unconfirmed_prints(tx: Transaction) -> list[bytes]:
+    """Households whose last sheet was begun and never confirmed: cut off, stopped, or nobody knows."""
+    later = PRINT_JOB.alias()
+    confirmed = (later.c.household == PRINT_JOB.c.household) & (later.c.state == "confirmed")
+    since = confirmed & (later.c.changed_at >= PRINT_JOB.c.changed_at)
+    query = select(PRINT_JOB.c.household).where(PRINT_JOB.c.state != "confirmed", ~select(later).where(since).exists())
+    return list(tx.scalars(query.distinct().order_by(PRINT_JOB.c.household)))

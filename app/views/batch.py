@@ -165,14 +165,14 @@ def choose(desk: Desk, which: Which) -> Steps[Chosen]:
     rows.sort(key=lambda row: _order(row, known))
     candidates: list[Candidate] = []
     fresh = 0
-    for row in rows:
+    for start in range(0, len(rows), READ_AT_ONCE):
         with desk.vault.reading() as tx:
-            state = _card_state(tx, row, fresh < left)
-        fresh += state is CardState.FRESH
-        words = "".join((row.head_name, row.member_names, row.villager_group, row.natural_village or ""))
-        candidates.append(Candidate(row=row, card=state, unprintable=fonts.missing_characters(words)))
-        if len(candidates) % READ_AT_ONCE == 0:
-            yield Progress(done=len(candidates), of=len(rows), doing=tr("正在查看户码"))
+            for row in rows[start : start + READ_AT_ONCE]:
+                state = _card_state(tx, row, fresh < left)
+                fresh += state is CardState.FRESH
+                words = "".join((row.head_name, row.member_names, row.villager_group, row.natural_village or ""))
+                candidates.append(Candidate(row=row, card=state, unprintable=fonts.missing_characters(words)))
+        yield Progress(done=len(candidates), of=len(rows), doing=tr("正在查看户码"))
     return Chosen(candidates=tuple(candidates), cards_left=left)
 
 

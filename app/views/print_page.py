@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.casework import printouts
 from app.casework.desk import Desk
 from app.errors import InputProblem
 from app.printing.archive_sheet import Version
@@ -75,6 +76,7 @@ class PrintPage(Page):
         self._which = Which()
         self._chosen: Chosen | None = None
         self._preview_ticket = 0
+        self._offered = False
         self._printers: tuple[PrinterChoice, ...] = ()
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
@@ -154,7 +156,7 @@ class PrintPage(Page):
     def _middle(self) -> QWidget:
         self.empty = Empty(tr("这里打印农户的二维码档案页。"), tr("没有这样的农户，请换个条件。"))
         self.count = label("", "section")
-        self.look = button(tr("看预览"), "quiet")
+        self.look = button(tr("看预览"), "link")
         self.look.clicked.connect(self._turn)
         head = row()
         head.addWidget(self.count, 1)
@@ -176,7 +178,7 @@ class PrintPage(Page):
     def _right(self) -> QWidget:
         lines = column(gap=0)
         lines.setContentsMargins(0, 12, theme.MARGIN, theme.INSIDE)
-        self.back = button(tr("回到名单"), "quiet")
+        self.back = button(tr("回到名单"), "link")
         self.back.clicked.connect(self._turn)
         lines.addWidget(self.back, 0, Qt.AlignmentFlag.AlignLeft)
         lines.addWidget(self.preview, 1)
@@ -243,6 +245,10 @@ class PrintPage(Page):
         self._show_selection()
         self._background.desk.run(partial(batch.offer, self._desk), self._offer, self.say_error, owner=self)
         self._background.desk.run(printer.from_cups, self._offer_printers, self.say_error, owner=self)
+        if not self._offered and not chosen:
+            self._offered = True  # once a start: who says no is not asked again and again
+            work = partial(printouts.unfinished, self._desk)
+            self._background.desk.run(work, self._offer_unfinished, self.say_error, owner=self)
         self._choose()
 
     def reread(self, touched: object) -> None:
@@ -283,6 +289,20 @@ class PrintPage(Page):
         self._fill(self.kind, offer.kinds)
         self._boxes["township"].setVisible(len(offer.townships) > 1)
         self._boxes["village"].setVisible(len(offer.villages) > 1)
+
+    def _offer_unfinished(self, left: tuple[bytes, ...]) -> None:
+        if left:
+            self.notice.say(
+                tr("上次有 {count} 份没有打完，或者不知道打没打出来。可以重打，码不会变。", count=len(left)),
+                "warning",
+                action=tr("选出来"),
+                do=partial(self._select, left),
+            )
+
+    def _select(self, chosen: tuple[bytes, ...]) -> None:
+        self._which = Which(chosen=chosen)
+        self._show_selection()
+        self._choose()
 
     def _fill(self, box: QComboBox, choices: Sequence[tuple[object, str]]) -> None:
         before = box.currentData()

@@ -200,6 +200,38 @@ def test_stopping_a_batch_loses_nothing(demo_desk: Desk, at_once: Background, qt
     assert page.controls.isEnabled()
     with demo_desk.vault.reading() as tx:
         assert list(tx.scalars(select(kept.PRINT_JOB.c.state))) == ["unsure"]
+    again, _ = print_page(demo_desk, at_once, qtbot, tmp_path)
+    assert again.notice.text.text().startswith("上次有 1 份没有打完")
+    again.notice.action.click()
+    assert again.selected.text() == "选中的 1 户"
+    again.begin_pdf(tmp_path / "again.pdf")
+    with demo_desk.vault.reading() as tx:
+        assert kept.unconfirmed_prints(tx) == []
+
+
+def test_where_cups_is_the_file_goes_to_it_by_standard_input(
+    demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, script in (
+        ("lpstat", "echo Station"),
+        ("lp", f'echo "$@" > {tmp_path}/words; cat > {tmp_path}/job.pdf'),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    page, _ = print_page(demo_desk, at_once, qtbot, tmp_path)
+    assert page.printer.currentText() == "Station"
+    page.range.setText("2-3")
+    page.print.click()
+    assert page.run.question.isVisible()
+    said = (tmp_path / "words").read_text()
+    assert "Station" in said
+    assert not any(row.head_name in said for row in demo.find(demo_desk))
+    assert len(codes_on(tmp_path / "job.pdf")) == 2
+    page.run.question.yes.click()
+    assert page.notice.text.text().startswith("2 份都打出来了")
 
 
 def test_a_wrong_range_is_said(demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path) -> None:
