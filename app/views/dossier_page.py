@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from PySide6.QtCore import QPointF, QSize, Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QResizeEvent
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QIcon, QResizeEvent
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QMenu, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from app.casework import cards, dossiers, files
@@ -27,7 +27,14 @@ from app.text import tr
 from app.views import act_words, theme
 from app.views.act_dialog import ActDialog
 from app.views.background import Background
-from app.views.dossier_parts import CardSection, MemberList, VisitList
+from app.views.dossier_parts import (
+    HOUSEHOLD_GROUPS,
+    MEMBER_GROUPS,
+    CardSection,
+    MemberList,
+    VisitList,
+    section_mark,
+)
 from app.views.page import Destination, Page
 from app.views.parts import standing
 from app.views.parts.editors import Choices
@@ -42,50 +49,6 @@ HOUSEHOLD, MEMBER = BY_NAME["household"], BY_NAME["member"]
 SECTIONS = ("household", "members", "visits", "card", "history")
 HISTORY_FROM = 1000  # width of the page from which the timeline has a place of its own
 HISTORY_WIDTH = 296
-
-HOUSEHOLD_GROUPS = (
-    ("位置", ("village", "grid", "villager_group", "natural_village", "address_detail", "household_no")),
-    (
-        "类型和监测",
-        ("household_type", "member_count", "monitor_category", "identified_month", "risk_1", "risk_2", "tags"),
-    ),
-    ("联系", ("contact_phone", "contact_status")),
-    ("住房和饮水", ("house_dangerous", "water_safe", "is_relocated")),
-    (
-        "收入和土地",
-        (
-            "income_per_head",
-            "income_wage",
-            "income_business",
-            "income_property",
-            "income_transfer",
-            "area_cultivated",
-        ),
-    ),
-    ("银行账户", ("bank_name", "bank_account")),
-    ("备注", ("remarks",)),
-)
-MEMBER_GROUPS = (
-    (
-        "身份",
-        (
-            "name",
-            "relation",
-            "gender",
-            "birth_date",
-            "cert_type",
-            "cert_no",
-            "ethnicity",
-            "political_status",
-            "phone",
-            "person_no",
-        ),
-    ),
-    ("健康和上学", ("education", "school_status", "health")),
-    ("劳动和务工", ("labour_skill", "work_place", "work_months")),
-    ("保障", ("medical_insurance", "illness_insurance", "pension_insurance", "dibao", "risk_removed")),
-    ("备注", ("remarks",)),
-)
 
 
 class DossierPage(Page):
@@ -379,8 +342,8 @@ class DossierPage(Page):
             item = self.sections.item(place)
             count = counts.get(name)
             item.setText(self._name_of(name) + (f"  {count}" if count else ""))
-            mark = QIcon(_mark(states[name]))
-            mark.addPixmap(_mark(states[name]), QIcon.Mode.Selected)
+            mark = QIcon(section_mark(states[name]))
+            mark.addPixmap(section_mark(states[name]), QIcon.Mode.Selected)
             item.setIcon(mark)
             item.setToolTip(says[states[name]])
 
@@ -588,25 +551,3 @@ def _bind(desk: Desk, household: bytes, reason: str) -> Touched:
 def _missing_words(missing: Sequence[str], wanted: Sequence[str]) -> str:
     names = [tr(HOUSEHOLD.field(name).label) for name in missing if name in wanted]
     return tr("还缺：{fields}", fields=tr("、").join(names)) if names else ""
-
-
-def _mark(state: str) -> QPixmap:
-    """The state of a section by shape and colour: full, hollow, a square on its corner."""
-    palette = theme.active()
-    picture = QPixmap(36, 36)
-    picture.setDevicePixelRatio(3.0)
-    picture.fill(Qt.GlobalColor.transparent)
-    if not state:
-        return picture
-    painter = QPainter(picture)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    colour = QColor({"complete": palette.accent, "missing": palette.warning, "fault": palette.danger}[state])
-    painter.setPen(QPen(colour, 1.6))
-    if state != "missing":
-        painter.setBrush(colour)
-    if state == "fault":
-        painter.drawPolygon([QPointF(6, 1), QPointF(11, 6), QPointF(6, 11), QPointF(1, 6)])
-    else:
-        painter.drawEllipse(QPointF(6, 6), 4, 4)
-    painter.end()
-    return picture

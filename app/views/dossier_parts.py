@@ -1,12 +1,13 @@
-"""The sections of a household's file that are lists: members, visits, the card."""
+"""The parts of a household's file: how its fields are grouped, and the sections that are lists: members, visits, the
+card."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent
+from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QFrame, QLabel, QMenu, QWidget
 
 from app.casework import visits
@@ -28,6 +29,50 @@ from app.views.parts.pictures import PhotoDialog, Thumb, code_picture, thumbnail
 from app.views.parts.words import Chip, Elided, Flow, Heading, button, column, label, opens, row, surface
 
 VISIT = BY_NAME["visit"]
+
+HOUSEHOLD_GROUPS = (
+    ("位置", ("village", "grid", "villager_group", "natural_village", "address_detail", "household_no")),
+    (
+        "类型和监测",
+        ("household_type", "member_count", "monitor_category", "identified_month", "risk_1", "risk_2", "tags"),
+    ),
+    ("联系", ("contact_phone", "contact_status")),
+    ("住房和饮水", ("house_dangerous", "water_safe", "is_relocated")),
+    (
+        "收入和土地",
+        (
+            "income_per_head",
+            "income_wage",
+            "income_business",
+            "income_property",
+            "income_transfer",
+            "area_cultivated",
+        ),
+    ),
+    ("银行账户", ("bank_name", "bank_account")),
+    ("备注", ("remarks",)),
+)
+MEMBER_GROUPS = (
+    (
+        "身份",
+        (
+            "name",
+            "relation",
+            "gender",
+            "birth_date",
+            "cert_type",
+            "cert_no",
+            "ethnicity",
+            "political_status",
+            "phone",
+            "person_no",
+        ),
+    ),
+    ("健康和上学", ("education", "school_status", "health")),
+    ("劳动和务工", ("labour_skill", "work_place", "work_months")),
+    ("保障", ("medical_insurance", "illness_insurance", "pension_insurance", "dibao", "risk_removed")),
+    ("备注", ("remarks",)),
+)
 
 
 def years_of(member: Record, today: str) -> int | None:
@@ -312,3 +357,25 @@ def _thumbnails(desk: Desk, photos: Sequence[AttachmentRow]) -> dict[bytes, QIma
         jpeg = _jpeg(desk, photo)
         found[photo.id] = None if jpeg is None else thumbnail(jpeg)
     return found
+
+
+def section_mark(state: str) -> QPixmap:
+    """The state of a section by shape and colour: full, hollow, a square on its corner."""
+    palette = theme.active()
+    picture = QPixmap(36, 36)
+    picture.setDevicePixelRatio(3.0)
+    picture.fill(Qt.GlobalColor.transparent)
+    if not state:
+        return picture
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    colour = QColor({"complete": palette.accent, "missing": palette.warning, "fault": palette.danger}[state])
+    painter.setPen(QPen(colour, 1.6))
+    if state != "missing":
+        painter.setBrush(colour)
+    if state == "fault":
+        painter.drawPolygon([QPointF(6, 1), QPointF(11, 6), QPointF(6, 11), QPointF(1, 6)])
+    else:
+        painter.drawEllipse(QPointF(6, 6), 4, 4)
+    painter.end()
+    return picture

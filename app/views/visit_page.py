@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QHideEvent, QImage, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QFrame, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QHideEvent, QImage, QResizeEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.casework import cards, dossiers, scanning, visits
 from app.casework.desk import Desk, Written, write
@@ -30,18 +30,19 @@ from app.models.rules import forms
 from app.text import tr
 from app.views import theme
 from app.views.background import Background
-from app.views.dossier_parts import years_of
 from app.views.page import Destination, Page
 from app.views.parts import standing, wording
 from app.views.parts.form import Sheet
 from app.views.parts.notices import ProgressStrip, Question
-from app.views.parts.pictures import PhotoDialog, Thumb, thumbnail
-from app.views.parts.sheet_view import GroupedForm, Masked, group_fields
-from app.views.parts.words import Chip, Elided, Flow, Heading, button, column, label, row, rule, surface
+from app.views.parts.photo_strip import PhotoStrip
+from app.views.parts.pictures import PhotoDialog, thumbnail
+from app.views.parts.sheet_view import GroupedForm, group_fields
+from app.views.parts.words import Chip, Elided, Flow, button, column, label, row, surface
+from app.views.visit_context import VisitContext
 
 HOUSEHOLD, VISIT = BY_NAME["household"], BY_NAME["visit"]
 KEEP_AFTER = 5000  # milliseconds without a key until the draft is kept
-CONTEXT_WIDTH, CONTEXT_FROM = 296, 1000
+CONTEXT_FROM = 1000  # width of the page from which what matters now stands at the side
 
 GROUPS = (
     ("到户", ("visited_on", "visit_kind", "place_kind", "presence_proof")),
@@ -110,37 +111,20 @@ class VisitPage(Page):
         self.photos.removed.connect(self._remove_photo)
         self.waiting = ProgressStrip()
         self.waiting.cancelled.connect(self._stop_waiting)
-        self.context = surface("side")
-        self.context.setProperty("surface", "left")
-        self.context.setFixedWidth(CONTEXT_WIDTH)
-        self._context_lines = column(gap=theme.INSIDE)
-        inner = QWidget()
-        inner.setLayout(self._context_lines)
-        self.file = button(tr("打开档案"), "link")
-        self.file.clicked.connect(lambda: self._go("dossier"))
-        self.name = Elided("", "title")
-        top = row(gap=theme.INSIDE)
-        top.setContentsMargins(theme.BETWEEN, 12, theme.INSIDE, 0)
-        top.addWidget(self.name, 1)
-        top.addWidget(self.file)
-        around = column(gap=0)
-        around.addLayout(top)
-        sheet = Sheet(inner, margin=theme.BETWEEN)
-        sheet.top_margin(theme.NEAR)
-        around.addWidget(sheet, 1)
-        self.context.setLayout(around)
+        self.context = VisitContext()
+        self.context.file.clicked.connect(lambda: self._go("dossier"))
         right = QWidget()
         lines = column(gap=theme.BETWEEN)
         self.head = Elided("", "title")
         self.head_chips = Flow(gap=6)
         chips = QWidget()
         chips.setLayout(self.head_chips)
-        self.head_line = QWidget()
+        self.head_line = surface("band")
         head = row(gap=12)
+        head.setContentsMargins(theme.BETWEEN, theme.INSIDE, theme.BETWEEN, theme.INSIDE)
         head.addWidget(self.head, 1)
         head.addWidget(chips)
         self.head_line.setLayout(head)
-        lines.addWidget(self.head_line)
         lines.addWidget(self.form)
         lines.addWidget(self.photos)
         right.setLayout(lines)
@@ -151,6 +135,7 @@ class VisitPage(Page):
         body = row(gap=0)
         body.addWidget(self.context)
         body.addWidget(Sheet(right, margin=theme.BETWEEN), 1)
+        whole.addWidget(self.head_line)
         whole.addLayout(body, 1)
         whole.addWidget(self._foot())
         self.set_content(content)
@@ -267,7 +252,8 @@ class VisitPage(Page):
         self.draft, self._changed = prepared.draft, False
         self._pictures = dict(prepared.pictures)
         self.form.show_values(prepared.draft.values)
-        self._show_context(prepared.glance)
+        self.context.show_household(prepared.glance, self._desk.today())
+        self._show_head(prepared.glance)
         self._offer_people(prepared.glance)
         self._show_photos()
         self._show_changes()
@@ -275,72 +261,14 @@ class VisitPage(Page):
         if prepared.resumed:
             self.notice.say(tr("接着上次没有提交的草稿写。"), "info")
 
-    def _show_context(self, glance: Glance) -> None:
-        _empty(self._context_lines)
-        self.head_chips.clear()
-        add = self._context_lines.addWidget
+    def _show_head(self, glance: Glance) -> None:
+        """Where the side has no room, who is visited stands above the form."""
         household = glance.row
         name = household.head_name or tr("没有户主")
         self.head.setText(tr("{name} · {place}", name=name, place=standing.place(household)))
-        self.name.setText(name)
-        add(label(standing.place(household), "second", wrap=True))
-        chips = QWidget()
-        flow = Flow(gap=6)
-        chips.setLayout(flow)
+        self.head_chips.clear()
         for words, tone in standing.chips(household):
-            flow.addWidget(Chip(words, tone))
             self.head_chips.addWidget(Chip(words, tone))
-        if flow.count():
-            add(chips)
-        add(rule())
-        add(label(tr("上次走访"), "note"))
-        last = glance.last_visit
-        if last is None:
-            add(label(tr("还没走访过"), "value"))
-        else:
-            day = str(last.values["visited_on"] or "")
-            days = wording.days_between(day, self._desk.today())
-            by = glance.people.get(last.actor or b"", "")
-            add(label(tr("{day}（{days} 天前）{who}", day=day, days=days, who=by), "value", wrap=True))
-            add(label(str(last.values["summary"] or ""), "second", wrap=True))
-            for field in ("needs", "promises"):
-                told = last.values[field]
-                if isinstance(told, str):
-                    add(label(tr(VISIT.field(field).label), "note"))
-                    add(label(told, "value", wrap=True))
-        if household.promised_by:
-            add(label(tr("答应 {day} 再来", day=household.promised_by), "strong", wrap=True))
-        add(rule())
-        add(label(tr("家里的人"), "note"))
-        relations = codelist("relation")
-        for member in glance.members:
-            years = years_of(member, self._desk.today())
-            facts = [tr(relations.label_of(str(member["relation"] or "")))]
-            if years is not None:
-                facts.append(tr("{years} 岁", years=years))
-            place = member["work_place"]
-            if isinstance(place, str):
-                facts.append(tr("务工 {place}", place=tr(codelist("work_place").label_of(place))))
-            health = member["health"]
-            facts += [
-                tr(codelist("health").label_of(code))
-                for code in (health if isinstance(health, tuple) else ())
-                if code != "HEALTHY"
-            ]
-            line = row(gap=theme.INSIDE)
-            who = label(str(member["name"] or ""), "value")
-            line.addWidget(who, 0, Qt.AlignmentFlag.AlignTop)
-            line.addWidget(label(tr("、").join(facts), "second", wrap=True), 1)
-            person = QWidget()
-            person.setLayout(line)
-            add(person)
-        if household.contact_phone:
-            add(rule())
-            add(label(tr("户联系电话"), "note"))
-            phone = Masked(HOUSEHOLD.field("contact_phone"), household.contact_phone)
-            add(phone)
-            QWidget.setTabOrder(self.file, phone.eye)
-        self._context_lines.addStretch(1)
 
     def _offer_people(self, glance: Glance) -> None:
         """Whoever is at home is taken with one click: name and relation together."""
@@ -571,76 +499,6 @@ class VisitPage(Page):
         self.wanted.emit(Destination(key=key, id=self.household, rest=rest))
 
 
-class PhotoStrip(QFrame):
-    """The photos of a draft, and the place to drop more."""
-
-    files_chosen = Signal(object)
-    opened = Signal(bytes)
-    removed = Signal(bytes)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setProperty("surface", "card")
-        self.setAcceptDrops(True)
-        self.heading = Heading(tr("照片"))
-        self.choose = button(tr("选照片"), icon="photo")
-        self.choose.clicked.connect(self._choose)
-        self.heading.add(self.choose)
-        self.flow = Flow(gap=theme.INSIDE, line_gap=theme.INSIDE)
-        self._holder = QWidget()
-        self._holder.setLayout(self.flow)
-        self.drop = surface("card")
-        self.drop.setProperty("drop", "true")
-        hint = column(margin=12)
-        hint.addWidget(label(tr("把照片拖到这里，或点“选照片”。照片会缩小，并去掉位置信息。"), "second", wrap=True))
-        self.drop.setLayout(hint)
-        self.error = label("", "error", wrap=True)
-        self.error.hide()
-        lines = column(margin=theme.BETWEEN, gap=12)
-        lines.addWidget(self.heading)
-        lines.addWidget(self._holder)
-        lines.addWidget(self.error)
-        lines.addWidget(self.drop)
-        self.setLayout(lines)
-        self.thumbs: dict[bytes, Thumb] = {}
-
-    def show_photos(self, photos: Sequence[tuple[bytes, QImage | None]]) -> None:
-        """Replace all thumbs."""
-        self.flow.clear()
-        self.thumbs = {}
-        for key, picture in photos:
-            thumb = Thumb(key, picture, tr("走访照片"), removable=True)
-            thumb.opened.connect(self.opened)
-            thumb.removed.connect(self.removed)
-            self.thumbs[key] = thumb
-            self.flow.addWidget(thumb)
-        self._holder.setVisible(bool(photos))
-        self.heading.remark.setText(tr("{count} / {limit} 张", count=len(photos), limit=MOST_PHOTOS))
-        self.error.hide()
-
-    def say(self, text: str) -> None:
-        """Say why a photo was not taken."""
-        self.error.setText(text)
-        self.error.setVisible(bool(text))
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
-        if paths:
-            event.acceptProposedAction()
-            self.files_chosen.emit(paths)
-
-    def _choose(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(
-            self, tr("选照片"), "", tr("照片") + " (*.jpg *.jpeg *.png *.JPG *.JPEG *.PNG)"
-        )
-        if names:
-            self.files_chosen.emit([Path(name) for name in names])
-
-
 def prepare(desk: Desk, household: bytes) -> Prepared | None:
     """Read what the page shows: an unfinished draft of this household is gone on with. Runs on the lane."""
     glance = dossiers.glance(desk, household)
@@ -662,11 +520,3 @@ def take_photo(desk: Desk, path: Path) -> tuple[PhotoDraft, QImage]:
     photo = visits.take_photo(desk, path)
     (jpeg,) = dossiers.photos_of(desk, (photo,)).values()
     return photo, thumbnail(jpeg)
-
-
-def _empty(lines: QVBoxLayout) -> None:
-    while (item := lines.takeAt(0)) is not None:
-        old = item.widget()
-        if old is not None:
-            old.hide()
-            old.deleteLater()

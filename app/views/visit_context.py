@@ -1,0 +1,117 @@
+"""What matters now, beside the form of a visit: what was said last time and promised, who is at home. Read only."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+
+from app.casework.dossiers import Glance
+from app.models.codelists import codelist
+from app.models.records.registry import BY_NAME
+from app.text import tr
+from app.views import theme
+from app.views.dossier_parts import years_of
+from app.views.parts import standing, wording
+from app.views.parts.form import Sheet
+from app.views.parts.sheet_view import Masked
+from app.views.parts.words import Chip, Elided, Flow, button, column, label, row, rule
+
+HOUSEHOLD, VISIT = BY_NAME["household"], BY_NAME["visit"]
+WIDTH = 296
+
+
+class VisitContext(QFrame):
+    """One household, at the left of its visit; `file` opens its file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("surface", "left")
+        self.setFixedWidth(WIDTH)
+        self._lines = column(gap=theme.INSIDE)
+        inner = QWidget()
+        inner.setLayout(self._lines)
+        self.file = button(tr("打开档案"), "link")
+        self.name = Elided("", "title")
+        top = row(gap=theme.INSIDE)
+        top.setContentsMargins(theme.BETWEEN, 12, theme.INSIDE, 0)
+        top.addWidget(self.name, 1)
+        top.addWidget(self.file)
+        around = column(gap=0)
+        around.addLayout(top)
+        sheet = Sheet(inner, margin=theme.BETWEEN)
+        sheet.top_margin(theme.NEAR)
+        around.addWidget(sheet, 1)
+        self.setLayout(around)
+
+    def show_household(self, glance: Glance, today: str) -> None:
+        """Replace what is shown."""
+        _empty(self._lines)
+        add = self._lines.addWidget
+        household = glance.row
+        name = household.head_name or tr("没有户主")
+        self.name.setText(name)
+        add(label(standing.place(household), "second", wrap=True))
+        chips = QWidget()
+        flow = Flow(gap=6)
+        chips.setLayout(flow)
+        for words, tone in standing.chips(household):
+            flow.addWidget(Chip(words, tone))
+        if flow.count():
+            add(chips)
+        add(rule())
+        add(label(tr("上次走访"), "note"))
+        last = glance.last_visit
+        if last is None:
+            add(label(tr("还没走访过"), "value"))
+        else:
+            day = str(last.values["visited_on"] or "")
+            days = wording.days_between(day, today)
+            by = glance.people.get(last.actor or b"", "")
+            add(label(tr("{day}（{days} 天前）{who}", day=day, days=days, who=by), "value", wrap=True))
+            add(label(str(last.values["summary"] or ""), "second", wrap=True))
+            for field in ("needs", "promises"):
+                told = last.values[field]
+                if isinstance(told, str):
+                    add(label(tr(VISIT.field(field).label), "note"))
+                    add(label(told, "value", wrap=True))
+        if household.promised_by:
+            add(label(tr("答应 {day} 再来", day=household.promised_by), "strong", wrap=True))
+        add(rule())
+        add(label(tr("家里的人"), "note"))
+        relations = codelist("relation")
+        for member in glance.members:
+            years = years_of(member, today)
+            facts = [tr(relations.label_of(str(member["relation"] or "")))]
+            if years is not None:
+                facts.append(tr("{years} 岁", years=years))
+            place = member["work_place"]
+            if isinstance(place, str):
+                facts.append(tr("务工 {place}", place=tr(codelist("work_place").label_of(place))))
+            health = member["health"]
+            facts += [
+                tr(codelist("health").label_of(code))
+                for code in (health if isinstance(health, tuple) else ())
+                if code != "HEALTHY"
+            ]
+            line = row(gap=theme.INSIDE)
+            who = label(str(member["name"] or ""), "value")
+            line.addWidget(who, 0, Qt.AlignmentFlag.AlignTop)
+            line.addWidget(label(tr("、").join(facts), "second", wrap=True), 1)
+            person = QWidget()
+            person.setLayout(line)
+            add(person)
+        if household.contact_phone:
+            add(rule())
+            add(label(tr("户联系电话"), "note"))
+            phone = Masked(HOUSEHOLD.field("contact_phone"), household.contact_phone)
+            add(phone)
+            QWidget.setTabOrder(self.file, phone.eye)
+        self._lines.addStretch(1)
+
+
+def _empty(lines: QVBoxLayout) -> None:
+    while (item := lines.takeAt(0)) is not None:
+        old = item.widget()
+        if old is not None:
+            old.hide()
+            old.deleteLater()
