@@ -152,8 +152,8 @@ def _verify(state: Chain, identity: bytes, signature: bytes) -> None:
 
 def _check_numbers(entry: Entry) -> None:
     """Numbers that tables hold have to fit into them; no person's act comes near these bounds."""
-    small = [entry.act, *(n for change in entry.changes for n in (change.kind, *change.fields))]
-    if max(small) >= 2**31 or not -(2**63) <= entry.wall < 2**63:
+    fits = entry.act < 2**31 and -(2**63) <= entry.wall < 2**63
+    if not fits or any(change.kind >= 2**31 or change.fields[-1] >= 2**31 for change in entry.changes):
         raise ChainBroken("entry-form")
 
 

@@ -76,6 +76,18 @@ class _Object:
     columns: dict[int, Any] = field(default_factory=dict)
     explicit: dict[int, Register] = field(default_factory=dict)
     written: set[int] = field(default_factory=set)
+    kept: set[int] = field(default_factory=set)  # fields that have rows in `field_state`
+    begun: bool = False
+
+    def say(self, number: int, at: bytes, position: int | None, value: Any, bases: Sequence[bytes]) -> None:
+        """Take up what the entry `at` says of a field. What a new object is created with stands in its row alone; most
+        values are never said again, and a register for each would cost more than all else."""
+        first = self.born == at and not self.stored and not bases
+        if first and number not in self.explicit and number not in self.columns and self._fits(number, value):
+            self.columns[number] = value
+            self.begun = True
+        else:
+            self.register(number).apply(at, position, value, bases)
 
     def register(self, number: int) -> Register:
         """The register of a field, also when it stands only in the column."""
@@ -131,8 +143,7 @@ def fold(tx: Transaction, items: Sequence[Item]) -> frozenset[bytes]:
         if LIFE in change.fields and (index, LIFE) not in item.entry.bases:
             target.create(item.dot, item.position)
         for number, value in zip(change.fields, values, strict=True):
-            bases = item.entry.bases.get((index, number), ())
-            target.register(number).apply(item.dot, item.position, value, bases)
+            target.say(number, item.dot, item.position, value, item.entry.bases.get((index, number), ()))
     return _write(tx, objects.values()) | frozenset(root for item in items for root in item.entry.roots)
 
 
@@ -307,7 +318,9 @@ def _load(tx: Transaction, keys: Iterable[Key]) -> dict[Key, _Object]:
                 _load_rows(tx, number, part, objects)
             states = select(FIELD_STATE).where(FIELD_STATE.c.object.in_(part), FIELD_STATE.c.kind == number)
             for row in tx.execute(states):
-                register = objects[number, row.object].explicit.setdefault(row.field, Register())
+                target = objects[number, row.object]
+                target.kept.add(row.field)
+                register = target.explicit.setdefault(row.field, Register())
                 if row.state == SUPERSEDED:
                     register.superseded.add(row.dot)
                 else:
@@ -345,7 +358,7 @@ def _forget_arrived(tx: Transaction, objects: Sequence[_Object]) -> None:
 
 
 def _write(tx: Transaction, written: Iterable[_Object]) -> frozenset[bytes]:
-    objects = [target for target in written if target.written]
+    objects = [target for target in written if target.written or target.begun]
     _forget_arrived(tx, objects)
     fresh: dict[int, list[dict[str, Any]]] = {}
     known: dict[tuple[int, tuple[str, ...]], list[tuple[Any, ...]]] = {}
@@ -354,8 +367,7 @@ def _write(tx: Transaction, written: Iterable[_Object]) -> frozenset[bytes]:
     touched: set[bytes] = set()
     households: set[bytes] = set()
     for target in objects:
-        if target.stored or target.kind is None:
-            gone.extend((target.id, number, target.number) for number in target.written)
+        gone.extend((target.id, number, target.number) for number in target.written & target.kept)
         target.settle()
         for number in target.written & target.explicit.keys():
             states.extend(_states(target, number))
