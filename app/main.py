@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QProcess, QSettings, QThread, QTimer
+from PySide6.QtCore import QEvent, QObject, QProcess, QSettings, QThread, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app import config
@@ -59,10 +59,23 @@ from app.views.upload_page import Outbox, UploadPage, clock_words, note_exchange
 from app.views.visit_page import VisitPage
 from app.views.workplaces import ForgottenCard, WorkplacesCard
 
+IDLE_MS = 5 * 60 * 1000  # without a key or the mouse, then the program locks itself
 LOCK_PATIENCE_MS = 30 * 60 * 1000
 SHORTEST_PASSWORD = 12
 WRONG_FREE = 3  # passwords in a row that cost no waiting
 LONGEST_WAIT_S = 60
+
+
+SIGNS_OF_LIFE = frozenset(
+    {
+        QEvent.Type.KeyPress,
+        QEvent.Type.MouseMove,
+        QEvent.Type.MouseButtonPress,
+        QEvent.Type.Wheel,
+        QEvent.Type.TouchBegin,
+        QEvent.Type.InputMethod,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +212,10 @@ class Program(QObject):
         self._wrong = 0
         self._locking = False
         self._ended = False
+        self.idle = QTimer(self)
+        self.idle.setSingleShot(True)
+        self.idle.setInterval(IDLE_MS)
+        self.idle.timeout.connect(self.lock)
         background.touched.connect(self._read_outbox)
         # What was stopped or failed half way has settled something all the same.
         background.courier.busy_changed.connect(self._read_outbox)
@@ -415,7 +432,6 @@ class Program(QObject):
         window.upload_wanted.connect(partial(self._upload_now, window, upload))
         window.closed.connect(self._on_closed)
         upload.clock_told.connect(lambda offset: window.warn(clock_words(offset)))
-        upload.exchanged.connect(self._read_outbox)
         look.appearance_chosen.connect(lambda _key: QTimer.singleShot(0, self._dress_again))
         look.restart_wanted.connect(self.lock)
         old, self.window = self.window or self.card, window
@@ -427,8 +443,17 @@ class Program(QObject):
             if isinstance(old, MainWindow):
                 old.closed.disconnect()
             self._drop(old)
+        # The window's own events are few: a filter on the whole program would slow down every repaint.
+        window.windowHandle().installEventFilter(self)
+        self.idle.start()
         window.go(at) if at is not None else window.start()
         self._read_outbox()
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        """Somebody is there."""
+        if event.type() in SIGNS_OF_LIFE:
+            self.idle.start()
+        return False
 
     def _upload_now(self, window: MainWindow, upload: UploadPage) -> None:
         window.go(Destination(key="upload"))
@@ -457,6 +482,7 @@ class Program(QObject):
         if self._locking or self.window is None:
             return
         self._locking = True
+        self.idle.stop()
         # Pages keep their drafts when they are hidden; that goes onto the desk lane before we wait for it.
         self.window.draw_curtain(tr("已锁定，正在做完手上的事"))
         if not (self.background.desk.busy or self.background.courier.busy):
@@ -495,6 +521,7 @@ class Program(QObject):
         if self._ended:
             return
         self._ended = True
+        self.idle.stop()
         self._let_drafts_be_kept()
         self.background.close()
         if self.opened is not None:

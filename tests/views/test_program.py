@@ -12,15 +12,19 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from sqlalchemy import update
 
 from app import config
-from app.casework.desk import write
+from app.casework.desk import Desk, write
 from app.casework.files import NewFile, open_file
 from app.casework.visits import VisitDraft, drafts
 from app.main import Program, judge_password
+from app.models.tables import ENTRY
+from app.vault import kept
 from app.views import theme
 from app.views.background import Background
 from app.views.enrol import EnrolCard
+from app.views.log_page import LogPage
 from app.views.page import Destination
 from app.views.parts.editors import LineEditor
 from app.views.settings_page import SettingsPage
@@ -290,3 +294,49 @@ def test_judging_passwords_and_codes(computer: Computer, code: str, qtbot: QtBot
     assert judge_password("short")
     assert judge_password("aaaaaaaaaaaaaaaaaa")
     assert judge_password(PASSWORD) == ""
+
+
+def test_receipts_are_checked_again(at_work: Program, qtbot: QtBot) -> None:
+    household(at_work, qtbot)
+    window = at_work.window
+    assert window is not None
+    window.go(Destination(key="upload"))
+    upload = window.page
+    assert isinstance(upload, UploadPage)
+    upload.begin()
+    qtbot.waitUntil(lambda: not upload.running, timeout=20_000)
+    assert upload.brought.sentences[0] == "上报了 1 次操作。"
+    window.go(Destination(key="log"))
+    log = window.page
+    assert isinstance(log, LogPage)
+    log.verify.click()
+    qtbot.waitUntil(log.notice.isVisible, timeout=20_000)
+    assert "县里的 1 张回执都对得上" in log.notice.text.text()
+    assert at_work.opened is not None
+    done: list[object] = []
+    work = partial(move_back, at_work.opened.desk)
+    at_work.background.desk.run(work, lambda _: done.append(1), owner=at_work)
+    qtbot.waitUntil(lambda: bool(done), timeout=20_000)
+    log.notice.hide()
+    log.verify.click()
+    qtbot.waitUntil(log.notice.isVisible, timeout=20_000)
+    assert "换了位置" in log.notice.text.text()
+
+
+def move_back(desk: Desk) -> None:
+    """Somebody gives an entry another place than the county did."""
+    with desk.vault.transaction() as tx:
+        mine = kept.own_chains(tx)[0].state.id
+        tx.execute(update(ENTRY).where(ENTRY.c.chain == mine, ENTRY.c.seq == 1).values(position=9999))
+
+
+def test_a_computer_left_alone_locks_itself(at_work: Program, computer: Computer, qtbot: QtBot) -> None:
+    assert at_work.window is not None
+    handle = at_work.window.windowHandle()
+    at_work.idle.setInterval(400)
+    at_work.idle.start()
+    for _ in range(4):
+        qtbot.wait(200)
+        QTest.keyClick(handle, Qt.Key.Key_Down)
+    assert computer.restarts == []
+    qtbot.waitUntil(lambda: computer.restarts == [1], timeout=20_000)
