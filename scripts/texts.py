@@ -30,6 +30,9 @@ LABELS = {
     "app/models/fields.py": {"label", "group"},
 }
 
+# Declared fields name their label by place: `text(4, "name", "label")`, `plain(Type.DATE, 5, "name", "label")`.
+FIELDS = {"text": 2, "long_text": 2, "code": 2, "codes": 2, "link": 2, "plain": 3}
+
 
 def silent(tree: ast.Module) -> set[int]:
     """Identities of the constants that nobody reads on screen: docstrings and regular expressions."""
@@ -62,6 +65,10 @@ def texts_of(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg in labels:
             yield from (str(item.value) for item in literals(node.value))
+        if labels and isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            place = FIELDS.get(node.func.id)
+            if place is not None and len(node.args) > place:
+                yield from (str(item.value) for item in literals(node.args[place]))
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)

@@ -102,7 +102,12 @@ class ScanPage(Page):
         content = QWidget()
         whole = QVBoxLayout(content)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(card, 0, Qt.AlignmentFlag.AlignHCenter)
+        # In a row, not aligned: an aligned widget would get the height of its first guess.
+        middle = row(gap=0)
+        middle.addStretch(1)
+        middle.addWidget(card)
+        middle.addStretch(1)
+        whole.addLayout(middle)
         whole.addStretch(1)
         self.set_content(Sheet(content))
         self.begins_at = self.number

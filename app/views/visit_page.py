@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QImage, QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -123,7 +123,7 @@ class VisitPage(Page):
         head = row(gap=12)
         head.setContentsMargins(theme.BETWEEN, theme.INSIDE, theme.BETWEEN, theme.INSIDE)
         head.addWidget(self.head, 1)
-        head.addWidget(chips)
+        head.addWidget(chips, 0, Qt.AlignmentFlag.AlignVCenter)
         self.head_line.setLayout(head)
         lines.addWidget(self.form)
         lines.addWidget(self.photos)
