@@ -61,6 +61,7 @@ from app.views.workplaces import ForgottenCard, WorkplacesCard
 
 IDLE_MS = 5 * 60 * 1000  # without a key or the mouse, then the program locks itself
 LOCK_PATIENCE_MS = 30 * 60 * 1000
+LEAST_WIDTH, LEAST_HEIGHT = 880, 480  # of the window
 SHORTEST_PASSWORD = 12
 WRONG_FREE = 3  # passwords in a row that cost no waiting
 LONGEST_WAIT_S = 60
@@ -582,9 +583,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     home = config.home(os.environ)
     settings = QSettings(str(config.settings_file(home)), QSettings.Format.IniFormat)
     scale = str(settings.value(settings_page.SCALE, "100"))
-    if scale.isdecimal() and scale != "100":
-        os.environ.setdefault("QT_SCALE_FACTOR", f"{int(scale) / 100:g}")
+    ours = scale.isdecimal() and scale != "100" and "QT_SCALE_FACTOR" not in os.environ
+    if ours:
+        os.environ["QT_SCALE_FACTOR"] = f"{int(scale) / 100:g}"
     application = QApplication(sys.argv[:1])
+    if ours:
+        del os.environ["QT_SCALE_FACTOR"]  # read by now; a fresh process is to follow the setting, not this one
+    room = application.primaryScreen().availableSize()
+    if ours and (room.width() < LEAST_WIDTH or room.height() < LEAST_HEIGHT):
+        # Letters so large that the window does not fit this screen: nobody could reach the setting any more.
+        settings.setValue(settings_page.SCALE, "100")
+        settings.sync()
+        start_again()
+        return 0
     application.setApplicationName("hudang")
     application.setApplicationDisplayName(tr("户档"))
     translator = theme.speak_chinese(application)

@@ -301,6 +301,7 @@ def test_what_waits_is_said_and_then_what_the_county_has(
     assert page.headline.text() == "6 次操作待上报"
     assert page.below.text().startswith("记走访 6 次")
     photograph(shell, "upload-waiting")
+    assert jumps(shell) == []
     told: list[int] = []
     page.clock_told.connect(told.append)
     QTest.keyClick(page, Qt.Key.Key_Return)
@@ -361,6 +362,7 @@ def test_the_log_shows_what_was_done_and_proves_it(demo_desk: Desk, at_once: Bac
     shell = window(page, at_once, Destination(key="log"), qtbot)
     assert page.count.text().startswith("48 条记录")
     photograph(shell, "log")
+    assert jumps(shell) == []
     QTest.keyClick(page.verify, Qt.Key.Key_Return)
     assert page.notice.text.text().startswith("核验通过。")
     assert "还有 6 次操作没有上报" in page.notice.text.text()
@@ -416,6 +418,7 @@ def test_settings(demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: 
     shell = window(page, at_once, Destination(key="settings"), qtbot)
     assert ("户码", "还剩 20 张没有用") in page.person.facts
     photograph(shell, "settings")
+    assert jumps(shell) == []
     chosen: list[str] = []
     page.appearance_chosen.connect(chosen.append)
     page.appearance.buttons["dark"].click()
