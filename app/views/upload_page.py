@@ -124,7 +124,7 @@ class UploadPage(Page):
         self.strip.cancelled.connect(self.stop)
         self.speed = label("", "note")
         self.speed.hide()
-        self.set_content(Sheet(self._content(), margin=32))
+        self.set_content(Sheet(self._content()))
 
     def _content(self) -> QWidget:
         head = column(gap=theme.INSIDE)
