@@ -32,6 +32,7 @@ from app.views.parts.search import SearchField
 from app.views.parts.sheet_view import Masked
 from app.views.parts.table import Column, PagedModel, PagedTable, Slice
 from app.views.parts.words import Chip, Elided, Flow, button, column, label, opens, row, rule, surface
+from app.views.scan_page import is_card
 
 HOUSEHOLD = BY_NAME["household"]
 PEEK_WIDTH = 288
@@ -261,6 +262,10 @@ class HouseholdsPage(Page):
     def _on_entered(self, text: str) -> None:
         """Enter in the search opens the household when there is only one, else goes into the list."""
         if not text:
+            return
+        if is_card(text):
+            self.search.clear()
+            self.wanted.emit(Destination(key="scan", rest=(text.encode(),)))
             return
         if self._reading or text != self._filter.typed:
             self._open_first = True

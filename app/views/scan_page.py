@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 from app.casework import cards, scanning
 from app.casework.desk import Desk
 from app.casework.scanning import KeyboardWedge, Place, Standing, Verdict
-from app.errors import HudangError
+from app.errors import HudangError, InputProblem
 from app.ledger import card as codes
 from app.messages import sentence
 from app.text import tr
@@ -115,7 +115,8 @@ class ScanPage(Page):
     def arrive(self, destination: Destination) -> None:
         self.clear()
         if destination.rest:
-            self.judge(destination.rest[0].decode())
+            text = destination.rest[0].decode()
+            self.judge(text, typed=is_number(text))
 
     def clear(self) -> None:
         """Be ready for another card."""
@@ -137,7 +138,7 @@ class ScanPage(Page):
 
     def advance(self) -> None:
         """Enter in the field looks the number up; behind a verdict it opens the file."""
-        if self.number.hasFocus():
+        if self.number.hasFocus() and self.number.text().strip():
             self._find()
         else:
             super().advance()
@@ -256,6 +257,26 @@ class ScanPage(Page):
     def _open(self) -> None:
         if self._found is not None and self._found.opens:
             self.wanted.emit(Destination(key="dossier", id=self._found.household))
+
+
+def is_number(text: str) -> bool:
+    """Whether `text` is a whole card number as people type it, with its check character."""
+    try:
+        codes.typed_number(text)
+    except InputProblem:
+        return False
+    return True
+
+
+def is_card(text: str) -> bool:
+    """Whether `text` is what a scanner reads from a card of some county, or a whole card number."""
+    if is_number(text):
+        return True
+    try:
+        codes.parse_payload(text.rpartition("#")[2])
+    except InputProblem:
+        return False
+    return True
 
 
 def look_at_picture(desk: Desk, path: Path) -> tuple[Verdict, ...]:

@@ -365,6 +365,16 @@ def test_a_card_is_bound_replaced_and_scanned(window: MainWindow, demo_desk: Des
     assert opened(window).household == household
 
 
+def test_a_card_number_in_the_search_is_judged(window: MainWindow, demo_desk: Desk) -> None:
+    card, _ = cards.bind(demo_desk, demo.find(demo_desk, "wyf")[0].id)
+    search(window, codes.printed(card.card_no))
+    page = window.page
+    assert isinstance(page, ScanPage)
+    assert "户码有效" in page.heading.text()
+    press(window, KEY.Key_Return)
+    assert opened(window).name.text() == "吴艳芳"
+
+
 def test_a_scanner_gun_is_heard_on_every_page(window: MainWindow, demo_desk: Desk) -> None:
     household = demo.find(demo_desk, "wyf")[0].id
     card, _ = cards.bind(demo_desk, household)
