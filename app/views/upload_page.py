@@ -57,6 +57,11 @@ class Outbox:
         """What the badge counts: acts, or the files that are still behind them."""
         return self.waiting or self.files
 
+    @property
+    def settled(self) -> int | None:
+        """When the county last had everything, or confirmed something; None before the first time."""
+        return self.last if self.last is not None or self.receipt is None else self.receipt.received_at
+
 
 def read_outbox(desk: Desk) -> Outbox:
     """What waits in this vault."""
@@ -183,8 +188,8 @@ class UploadPage(Page):
             self.headline.setText(tr("{count} 次操作待上报", count=outbox.waiting))
         elif outbox.files:
             self.headline.setText(tr("{count} 张照片待上报", count=outbox.files))
-        elif (last := outbox.last or (outbox.receipt and outbox.receipt.received_at)) is not None:
-            self.headline.setText(tr("全部已上报 · {time}", time=wording.moment(last, now)))
+        elif outbox.settled is not None:
+            self.headline.setText(tr("全部已上报 · {time}", time=wording.moment(outbox.settled, now)))
         else:
             self.headline.setText(tr("没有要上报的"))
         self.below.setText(self._waits(outbox))
