@@ -405,9 +405,8 @@ class DossierPage(Page):
     def _save_household(self, values: object) -> None:
         assert isinstance(values, dict)
         assert self.dossier is not None
-        self._write(
-            partial(files.edit, self._desk, self.dossier.row.id, self.dossier.sheet, values), self.household_view
-        )
+        seen = self.household_view.base or self.dossier.sheet
+        self._write(partial(files.edit, self._desk, self.dossier.row.id, seen, values), self.household_view)
 
     def _settle_household(self, field: str, value: object) -> None:
         assert self.dossier is not None
@@ -473,7 +472,7 @@ class DossierPage(Page):
             filled = {"cert_type": "111", **values}
             self._write(partial(files.add_member, self._desk, household, self._new_member, filled), self.member_view)
             return
-        record = self._record()
+        record = self.member_view.base
         assert record is not None
         self._write(partial(files.edit, self._desk, household, record, values), self.member_view)
 
@@ -502,7 +501,18 @@ class DossierPage(Page):
 
     def _bind(self, reason: str) -> None:
         assert self.household is not None
-        self._write(partial(_bind, self._desk, self.household, reason))
+        verb = partial(_bind, self._desk, self.household, reason)
+        if reason == "FIRST":
+            self._write(verb)
+            return
+        question = Question(
+            self,
+            tr("给这户换一张新户码？"),
+            tr("旧码从此只当旧码认。请把旧卡收回，再打印新码。"),
+            tr("换发户码"),
+        )
+        question.answered.connect(lambda _reason: self._write(verb))
+        question.open()
 
     def _open_act(self, entry: bytes) -> None:
         self._background.desk.run(

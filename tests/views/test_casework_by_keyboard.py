@@ -14,8 +14,11 @@ from pytestqt.qtbot import QtBot
 from app.casework import cards, dossiers, visits
 from app.casework.desk import Desk
 from app.ledger import card as codes
+from app.ledger.act import Said
 from app.ledger.entry import Act
+from app.models.queries import households
 from app.models.queries import visits as visit_queries
+from app.sync.journal import Touched
 from app.views.act_dialog import ActDialog
 from app.views.background import Background
 from app.views.dossier_page import DossierPage
@@ -262,6 +265,31 @@ def test_leaving_a_changed_form_asks(window: MainWindow, demo_desk: Desk) -> Non
     assert correcting(page)
 
 
+def test_what_arrived_while_a_form_was_open_is_not_written_over(window: MainWindow, demo_desk: Desk) -> None:
+    household = demo.find(demo_desk, "wyf")[0].id
+    window.go(Destination(key="dossier", id=household))
+    page = opened(window)
+    page.household_view.begin()
+    form = page.household_view.form
+    assert form is not None
+    with demo_desk.vault.transaction() as tx:
+        sheet = households.sheet(tx, demo.HOUSEHOLD, household)
+        assert sheet is not None
+        number = demo.HOUSEHOLD.field("contact_phone").number
+        said = Said(
+            kind=demo.HOUSEHOLD.number,
+            object=household,
+            values={number: "10000000022"},
+            bases={number: sheet.dots[number]},
+        )
+        demo.colleague(tx, 500).act(tx, Act.EDIT, [household], [said], demo.NOW, 501)
+    page.reread(Touched(roots=frozenset({household})))
+    form.form_of("contact_phone").editors["contact_phone"].show_value("10000000011")
+    page.save()
+    assert page.dossier is not None
+    assert {c.value for c in page.dossier.sheet.disputed["contact_phone"]} == {"10000000011", "10000000022"}
+
+
 def test_a_dispute_is_settled_by_a_person(window: MainWindow, demo_desk: Desk) -> None:
     household = demo.find(demo_desk, "wyf")[0].id
     demo.disagree(demo_desk, household, "contact_phone", "10000000011", "10000000022", position=500)
@@ -346,6 +374,11 @@ def test_a_card_is_bound_replaced_and_scanned(window: MainWindow, demo_desk: Des
     first = page.dossier.card
     assert first is not None
     page.card.bind_wanted.emit("LOST")
+    question = page.findChild(Question)
+    assert question is not None
+    question.verb.click()
+    window.activateWindow()
+    settle(window)
     second = page.dossier.card
     assert second is not None
     assert second.card_no != first.card_no

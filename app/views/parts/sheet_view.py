@@ -304,6 +304,8 @@ class SheetView(QWidget):
         self._fixed = frozenset(without)
         self._links: Mapping[str, Choices] = {}
         self._known: dict[str, Value] = {}
+        self._shown: Record | None = None
+        self.base: Record | None = None  # what the open form was filled from: a save replaces only what was seen
         self._demo, self._today = False, ""
         self.form: GroupedForm | None = None
         self.facts: list[Fact] = []
@@ -372,7 +374,9 @@ class SheetView(QWidget):
         self, record: Record, origins: Mapping[bytes, Origin], names: Mapping[bytes, str], now_ms: int
     ) -> None:
         """Show a record to be read. An open form keeps what was typed."""
-        self._known = dict(record.values)
+        self._shown = record
+        if not self._editing:
+            self._known = dict(record.values)
         while (item := self._reading_lines.takeAt(0)) is not None:
             old = item.widget()
             if old is not None:
@@ -389,11 +393,13 @@ class SheetView(QWidget):
 
     def begin(self) -> None:
         """Open the form on what is shown."""
+        if self._shown is not None:
+            self.base, self._known = self._shown, dict(self._shown.values)
         self._open(self._known)
 
     def begin_new(self, values: Mapping[str, Value]) -> None:
         """Open the form on a record that does not exist yet; `values` are known of it."""
-        self._known = dict(values)
+        self.base, self._known = None, dict(values)
         self._open(self._known)
 
     def _open(self, values: Mapping[str, Value]) -> None:
