@@ -61,7 +61,10 @@ class Hands:
     def texts(self) -> list[str]:
         """Visible labels and buttons of the active window."""
         window = self.window()
-        found = [*window.findChildren(QLabel), *window.findChildren(QAbstractButton)]
+        found: list[QLabel | QAbstractButton] = [
+            *window.findChildren(QLabel),
+            *window.findChildren(QAbstractButton),
+        ]
         return [text for child in found if child.isVisible() and (text := child.text().strip())]
 
     # --- keys ---

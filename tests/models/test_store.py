@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random as chance
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ def history(seed: int, acts: int) -> list[Signed]:
     return log + done
 
 
-def folded(order: list[tuple[Signed, int | None]], slice_size: int) -> Connection:
+def folded(order: Sequence[tuple[Signed, int | None]], slice_size: int) -> Connection:
     tx = database()
     for n in range(0, len(order), slice_size):
         part = order[n : n + slice_size]
