@@ -20,6 +20,7 @@ from typing import Any
 
 from app.ledger import card
 from app.models.rules import masking
+from app.models.rules.groups import group_order
 from app.printing import codes, fonts
 from app.text import tr
 
@@ -33,10 +34,6 @@ WALL_CODE_MM = 48.0
 HOTLINES = "12317、12345"
 _SHANGHAI = timezone(timedelta(hours=8))
 _LATIN_RUN = re.compile(r"[!-~]{17,}")
-_CHINESE_DIGITS = {character: value for value, character in enumerate("〇一二三四五六七八九")} | {
-    "零": 0,
-    "两": 2,
-}
 
 
 class Version(Enum):
@@ -216,25 +213,12 @@ def ordered(sheets: Iterable[ArchiveSheet]) -> list[ArchiveSheet]:
     """By village, group in counting order (二组 before 十组), household number."""
     return sorted(
         sheets,
-        key=lambda sheet: (*_group(sheet)[:3], group_order(sheet.household.group), sheet.household.number),
+        key=lambda sheet: (*_group(sheet)[:3], *_counted(sheet.household.group), sheet.household.number),
     )
 
 
-def group_order(group: str) -> tuple[int, str]:
-    """Sorting key of a villagers' group: its number in digits or Chinese numerals, then its text."""
-    digits = re.search(r"[0-9]+", group)
-    if digits:
-        return int(digits.group()), group
-    value = part = 0
-    seen = False
-    for character in group:
-        if character in _CHINESE_DIGITS:
-            part, seen = _CHINESE_DIGITS[character], True
-        elif character in "十百":
-            value, part, seen = value + (part or 1) * (10 if character == "十" else 100), 0, True
-        elif seen:
-            break
-    return (value + part if seen else 1_000_000), group
+def _counted(group: str) -> tuple[int, str]:
+    return group_order(group), group
 
 
 def unprintable(sheet: ArchiveSheet) -> tuple[str, ...]:

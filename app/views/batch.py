@@ -22,6 +22,7 @@ from app.models.queries import households, places
 from app.models.queries.households import HouseholdRow
 from app.models.queries.places import Area
 from app.models.records.registry import BY_NAME
+from app.models.rules.groups import group_order
 from app.models.store import Transaction
 from app.printing import archive_sheet, fonts, gathering, spooling, typesetting
 from app.printing.archive_sheet import ArchiveSheet, Stamp, Version
@@ -192,7 +193,7 @@ def _wanted(row: HouseholdRow, which: Which, known: dict[bytes, Area]) -> bool:
 def _order(row: HouseholdRow, known: dict[bytes, Area]) -> tuple[object, ...]:
     """By township, village, group in counting order, household number: a group's sheets come together."""
     above = tuple(area.name for area in places.path(known, row.village))
-    return (above, *archive_sheet.group_order(row.villager_group), row.household_no or "", row.id)
+    return (above, group_order(row.villager_group), row.villager_group, row.household_no or "", row.id)
 
 
 def _card_state(tx: Transaction, row: HouseholdRow, in_stock: bool) -> CardState:
