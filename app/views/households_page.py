@@ -25,7 +25,7 @@ from app.views import theme
 from app.views.background import Background
 from app.views.dossier_parts import years_of
 from app.views.page import Destination, Page
-from app.views.parts import standing, wording
+from app.views.parts import standing
 from app.views.parts.form import Sheet
 from app.views.parts.notices import Empty
 from app.views.parts.search import SearchField
@@ -184,7 +184,11 @@ class HouseholdsPage(Page):
 
     def resizeEvent(self, event: object) -> None:
         super().resizeEvent(event)  # type: ignore[arg-type]
-        self.peek.setVisible(self.width() >= PEEK_FROM)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """The look at one household has a place where there is room and something to look at."""
+        self.peek.setVisible(self.width() >= PEEK_FROM and self._list.currentIndex() == 0)
 
     def _show(self) -> None:
         # A new question ends the reading of the old one.
@@ -238,6 +242,7 @@ class HouseholdsPage(Page):
     def _on_loaded(self, total: int) -> None:
         self._reading = False
         self._list.setCurrentIndex(0 if total else 1)
+        self._arrange()
         self.count.setText(tr("{count} 户", count=f"{total:,}"))
         narrowed = self._filter != Filter()
         if not total and narrowed:
@@ -407,9 +412,9 @@ class Peek(QWidget):
             add(label(tr("还没走访过"), "value"))
         else:
             day = str(last.values["visited_on"] or "")
-            days = wording.days_between(day, self._desk.today())
+            past = standing.ago(day, self._desk.today())
             by = found.people.get(last.actor or b"", "")
-            add(label(tr("{day}（{days} 天前）{who}", day=day, days=days, who=by), "value", wrap=True))
+            add(label(tr("{day}（{ago}）{who}", day=day, ago=past, who=by), "value", wrap=True))
             add(label(str(last.values["summary"] or ""), "second", wrap=True))
         if household.promised_by:
             add(label(tr("答应 {day} 再来", day=household.promised_by), "strong", wrap=True))

@@ -11,7 +11,7 @@ from app.models.records.registry import BY_NAME
 from app.text import tr
 from app.views import theme
 from app.views.dossier_parts import years_of
-from app.views.parts import standing, wording
+from app.views.parts import standing
 from app.views.parts.form import Sheet
 from app.views.parts.sheet_view import Masked
 from app.views.parts.words import Chip, Elided, Flow, button, column, label, row, rule
@@ -65,9 +65,8 @@ class VisitContext(QFrame):
             add(label(tr("还没走访过"), "value"))
         else:
             day = str(last.values["visited_on"] or "")
-            days = wording.days_between(day, today)
             by = glance.people.get(last.actor or b"", "")
-            add(label(tr("{day}（{days} 天前）{who}", day=day, days=days, who=by), "value", wrap=True))
+            add(label(tr("{day}（{ago}）{who}", day=day, ago=standing.ago(day, today), who=by), "value", wrap=True))
             add(label(str(last.values["summary"] or ""), "second", wrap=True))
             for field in ("needs", "promises"):
                 told = last.values[field]

@@ -6,6 +6,7 @@ from app.models.codelists import codelist
 from app.models.queries.households import HouseholdRow
 from app.models.rules.visiting import Due
 from app.text import tr
+from app.views.parts import wording
 from app.views.parts.table import ChipText
 
 _TONES = {"UNSTABLE": "warning", "MARGINAL": "info", "SUDDEN": "danger"}
@@ -31,6 +32,14 @@ def chips(row: HouseholdRow) -> list[ChipText]:
 def place(row: HouseholdRow) -> str:
     """Group and hamlet: 二组 下寨."""
     return " ".join(part for part in (row.villager_group, row.natural_village or "") if part)
+
+
+def ago(day: str, today: str) -> str:
+    """How long ago a day was."""
+    days = wording.days_between(day, today)
+    if days < 2:
+        return tr("昨天") if days == 1 else tr("今天")
+    return tr("{days} 天前", days=days)
 
 
 def why_due(due: Due) -> str:
