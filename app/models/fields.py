@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as declared
 from datetime import date
 from enum import Enum
 
@@ -144,14 +146,14 @@ class RecordKind:
     root: Root
     home: str | None = None
     fields: tuple[Field, ...]
+    _by_number: Mapping[int, Field] = declared(init=False, repr=False, compare=False)
+    _by_name: Mapping[str, Field] = declared(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        numbers = [field.number for field in self.fields]
-        names = [field.name for field in self.fields]
-        if LIFE in numbers or len(set(numbers)) != len(numbers) or len(set(names)) != len(names):
-            raise ValueError(
-                f"record kind {self.name}: field numbers and names must be unique and not {LIFE}"
-            )
+        object.__setattr__(self, "_by_number", {field.number: field for field in self.fields})
+        object.__setattr__(self, "_by_name", {field.name: field for field in self.fields})
+        if LIFE in self._by_number or not len(self.fields) == len(self._by_number) == len(self._by_name):
+            raise ValueError(f"record kind {self.name}: field numbers and names must be unique and not {LIFE}")
 
     @property
     def authority(self) -> bool:
@@ -160,17 +162,11 @@ class RecordKind:
 
     def field(self, name: str) -> Field:
         """The field called `name`; KeyError when there is none."""
-        for field in self.fields:
-            if field.name == name:
-                return field
-        raise KeyError(f"{self.name}.{name}")
+        return self._by_name[name]
 
     def numbered(self, number: int) -> Field | None:
         """The field with `number`, None when this program does not know it (a newer one may)."""
-        for field in self.fields:
-            if field.number == number:
-                return field
-        return None
+        return self._by_number.get(number)
 
 
 # --- checks, one per type ---
