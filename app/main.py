@@ -18,7 +18,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -27,18 +26,12 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from app import config
 from app.casework import decoding
-from app.casework.desk import Desk, refresh
+from app.casework.opening import Opened, Opener
 from app.errors import HudangError, InputProblem, VaultProblem
-from app.ledger import chain as chains
 from app.ledger.act import Random
-from app.models.queries import places
-from app.progress import Progress, Steps
-from app.sync import enrolment, exchange, journal
-from app.sync.connection import Connection
+from app.progress import Progress
 from app.sync.enrolment import Invited
-from app.sync.exchange import Report
 from app.text import tr
-from app.vault import kept
 from app.vault.vault import DATABASE, Vault
 from app.views import settings_page, theme
 from app.views.background import Background, Cancelled
@@ -55,7 +48,7 @@ from app.views.scan_page import ScanPage
 from app.views.settings_page import SettingsPage
 from app.views.today_page import TodayPage
 from app.views.unlock import Colleague, UnlockCard
-from app.views.upload_page import Outbox, UploadPage, clock_words, note_exchange, read_outbox
+from app.views.upload_page import Outbox, UploadPage, clock_words, read_outbox
 from app.views.visit_page import VisitPage
 from app.views.workplaces import ForgottenCard, WorkplacesCard
 
@@ -79,15 +72,6 @@ SIGNS_OF_LIFE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A vault that was opened and is ready: the desk of its person, what it knows of the county, its place in words."""
-
-    desk: Desk
-    connection: Connection
-    place: str
-
-
 def clock() -> int:
     """UTC milliseconds."""
     return time.time_ns() // 1_000_000
@@ -96,80 +80,6 @@ def clock() -> int:
 def on_window_thread() -> bool:
     """Whether this is the thread that must never wait for the vault."""
     return QThread.isMainThread()
-
-
-# --- on the lanes ---
-
-
-def unlock(folder: Path, staff: bytes, password: str, random: Random) -> Steps[Opened]:
-    """Open a vault; after a hot open its chain is walked and its log folded again before anything is shown."""
-    vault = Vault.unlock(folder, staff, password, forbid_thread=on_window_thread)
-    try:
-        if vault.opened_hot:
-            yield from journal.recheck(vault)
-        with vault.reading() as tx:
-            connection = Connection.find(tx)
-        if connection is None:
-            raise VaultProblem("enrolment-unfinished")
-        if not connection.enrolled:
-            yield from enrolment.resume(vault, build=config.BUILD, random=random, clock=clock)
-        return (yield from make_ready(vault, random))
-    except BaseException:
-        vault.lock()
-        raise
-
-
-def enrol(invited: Invited, password: str, folder: Path, random: Random) -> Steps[Opened]:
-    """Use an enrolment code: vault, chain, first download."""
-    vault, _ = yield from enrolment.enrol(
-        invited,
-        password,
-        folder,
-        (platform.node() or "laptop")[:60],
-        build=config.BUILD,
-        random=random,
-        clock=clock,
-    )
-    try:
-        opened = yield from make_ready(vault, random)
-        note_exchange(opened.desk)
-    except BaseException:
-        vault.lock()
-        raise
-    return opened
-
-
-def make_ready(vault: Vault, random: Random) -> Steps[Opened]:
-    """The desk of the person who opened the vault, with all summaries derived."""
-    with vault.transaction() as tx:
-        kept.prepare(tx)
-        connection = Connection.load(tx)
-        author = journal.author_of(tx, vault.signing_seed, config.BUILD)
-        facts = journal.county_facts(tx)
-    desk = Desk(
-        vault=vault,
-        author=author,
-        workplace=connection.workplace,
-        county_code=facts[chains.COUNTY_CODE],
-        demo=bool(facts.get(chains.DEMO)),
-        clock=clock,
-        random=random,
-    )
-    yield from refresh(desk)
-    with vault.reading() as tx:
-        place = places.place_name(places.areas(tx), connection.workplace) or connection.workplace_name
-    return Opened(desk=desk, connection=connection, place=place)
-
-
-def report(vault: Vault, random: Random) -> Steps[Report]:
-    """One exchange with the county that this vault knows."""
-    with vault.reading() as tx:
-        connection = Connection.load(tx)
-    county = connection.county(vault, random=random, clock=clock)
-    try:
-        return (yield from exchange.run(vault, county, random=random))
-    finally:
-        county.close()
 
 
 def judge_password(text: str) -> str:
@@ -206,7 +116,7 @@ class Program(QObject):
         self.card: QWidget | None = None
         self.window: MainWindow | None = None
         self.opened: Opened | None = None
-        self._random = random
+        self._opener = Opener(build=config.BUILD, clock=clock, random=random, forbid_thread=on_window_thread)
         self._restart = restart or start_again
         self._invited: Invited | None = None
         self._ticket = 0
@@ -305,7 +215,7 @@ class Program(QObject):
     # --- first use ---
 
     def _look(self, code: str) -> None:
-        work = partial(enrolment.look, code, random=self._random, clock=clock)
+        work = partial(self._opener.look, code)
         self.background.courier.run(work, self._on_invited, self._on_wrong_code, owner=self)
 
     def _on_invited(self, invited: Invited) -> None:
@@ -329,7 +239,7 @@ class Program(QObject):
         assert self._invited is not None
         folder = self._folder_for(self._invited)
         self._ticket = self.background.courier.run(
-            partial(enrol, self._invited, password, folder, self._random),
+            partial(self._opener.enrol, self._invited, password, folder, (platform.node() or "laptop")[:60]),
             partial(self._on_opened, folder),
             self._on_not_enrolled,
             owner=self,
@@ -353,7 +263,7 @@ class Program(QObject):
 
     def _unlock(self, folder: Path, key: str, password: str) -> None:
         self.background.desk.run(
-            partial(unlock, folder, bytes.fromhex(key), password, self._random),
+            partial(self._opener.unlock, folder, bytes.fromhex(key), password),
             partial(self._on_opened, folder),
             self._on_locked,
             owner=self,
@@ -401,7 +311,7 @@ class Program(QObject):
         """Build the pages and the window around them; the first page is shown unless `at` names another."""
         assert self.opened is not None
         desk, lanes, settings = self.opened.desk, self.background, self.settings
-        upload = UploadPage(desk, lanes, partial(report, desk.vault, self._random))
+        upload = UploadPage(desk, lanes, partial(self._opener.report, desk.vault))
         look = SettingsPage(desk, lanes, settings, version=config.version())
         scan = ScanPage(desk, lanes)
         shown = [
@@ -417,12 +327,8 @@ class Program(QObject):
             Place(key="upload", title=tr("上报"), icon="upload", page=upload),
             Place(key="log", title=tr("记录"), icon="log", page=LogPage(desk, lanes, settings)),
             Place(key="settings", title=tr("设置"), icon="settings", page=look),
-            Place(
-                key="dossier", title=tr("户档"), icon="households", page=DossierPage(desk, lanes), in_rail=False
-            ),
-            Place(
-                key="open_file", title=tr("建档"), icon="pen", page=OpenFilePage(desk, lanes), in_rail=False
-            ),
+            Place(key="dossier", title=tr("户档"), icon="households", page=DossierPage(desk, lanes), in_rail=False),
+            Place(key="open_file", title=tr("建档"), icon="pen", page=OpenFilePage(desk, lanes), in_rail=False),
             Place(key="visit", title=tr("走访"), icon="pen", page=VisitPage(desk, lanes), in_rail=False),
         ]
         window = MainWindow(shown, lanes, demo=desk.demo)

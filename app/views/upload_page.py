@@ -15,6 +15,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
 from app.casework.desk import Desk, refresh
+from app.casework.opening import LAST_EXCHANGE, note_exchange
 from app.errors import ChainBroken, CountyRefusal, HudangError, TransportProblem
 from app.messages import sentence
 from app.models.queries import history
@@ -32,7 +33,6 @@ from app.views.parts.form import Sheet
 from app.views.parts.notices import ProgressStrip
 from app.views.parts.words import button, column, label, restyle, row, surface
 
-LAST = "last-exchange"  # the kept setting with the instant of the last whole exchange (ms)
 WIDTH = 720
 LISTED = 100
 AT_LEAST_S = 30  # before an exchange is tried again by itself
@@ -71,7 +71,7 @@ def read_outbox(desk: Desk) -> Outbox:
         rows = history.acts(tx, limit=min(waiting, LISTED)) if waiting else []
         files = len(kept.undelivered_files(tx))
         receipt = kept.last_receipt(tx)
-        last = kept.setting(tx, LAST)
+        last = kept.setting(tx, LAST_EXCHANGE)
     return Outbox(waiting=waiting, kinds=_kinds(rows), files=files, receipt=receipt, last=last)
 
 
@@ -81,12 +81,6 @@ def exchange_steps(desk: Desk, exchange: Exchange) -> Steps[Report]:
     yield from refresh(desk)
     note_exchange(desk)
     return report
-
-
-def note_exchange(desk: Desk) -> None:
-    """A whole exchange ended well just now."""
-    with desk.vault.transaction() as tx:
-        kept.put_setting(tx, LAST, desk.clock())
 
 
 def _kinds(rows: list[ActRow]) -> tuple[tuple[str, int], ...]:

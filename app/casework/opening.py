@@ -1,0 +1,117 @@
+"""Coming to the desk: opening a vault or enrolling a new one, reporting to the county. All of it runs on the lanes.
+
+A desk is handed out only when it is ready: after a hot opening the chain was walked and the log folded again, an
+enrolment that was cut off is finished, all summaries are derived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from app.casework.desk import Desk, refresh
+from app.errors import VaultProblem
+from app.ledger import chain as chains
+from app.ledger.act import Random
+from app.models.queries import places
+from app.progress import Steps
+from app.sync import enrolment, exchange, journal
+from app.sync.connection import Connection
+from app.sync.enrolment import Invited
+from app.sync.exchange import Report
+from app.sync.transport import Clock
+from app.vault import kept
+from app.vault.vault import Vault
+
+LAST_EXCHANGE: Final = "last-exchange"  # the kept setting with the instant of the last whole exchange (ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A vault that was opened and is ready: the desk of its person, what it knows of the county, its place in words."""
+
+    desk: Desk
+    connection: Connection
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opener:
+    """What opening needs of the program: its build, clock and chance, and which thread must not wait for a vault."""
+
+    build: int
+    clock: Clock
+    random: Random
+    forbid_thread: Callable[[], bool] | None = None
+
+    def look(self, code: str) -> Invited:
+        """Whom an enrolment code is for."""
+        return enrolment.look(code, random=self.random, clock=self.clock)
+
+    def unlock(self, folder: Path, staff: bytes, password: str) -> Steps[Opened]:
+        """Open the vault in `folder`; VaultProblem as `Vault.unlock`, or "enrolment-unfinished"."""
+        vault = Vault.unlock(folder, staff, password, forbid_thread=self.forbid_thread)
+        try:
+            if vault.opened_hot:
+                yield from journal.recheck(vault)
+            with vault.reading() as tx:
+                connection = Connection.find(tx)
+            if connection is None:
+                raise VaultProblem("enrolment-unfinished")
+            if not connection.enrolled:
+                yield from enrolment.resume(vault, build=self.build, random=self.random, clock=self.clock)
+            return (yield from self._ready(vault))
+        except BaseException:
+            vault.lock()
+            raise
+
+    def enrol(self, invited: Invited, password: str, folder: Path, device_name: str) -> Steps[Opened]:
+        """Use an enrolment code: vault, chain, first download."""
+        vault, _ = yield from enrolment.enrol(
+            invited, password, folder, device_name, build=self.build, random=self.random, clock=self.clock
+        )
+        try:
+            opened = yield from self._ready(vault)
+            note_exchange(opened.desk)
+        except BaseException:
+            vault.lock()
+            raise
+        return opened
+
+    def report(self, vault: Vault) -> Steps[Report]:
+        """One exchange with the county that this vault knows."""
+        with vault.reading() as tx:
+            connection = Connection.load(tx)
+        county = connection.county(vault, random=self.random, clock=self.clock)
+        try:
+            return (yield from exchange.run(vault, county, random=self.random))
+        finally:
+            county.close()
+
+    def _ready(self, vault: Vault) -> Steps[Opened]:
+        with vault.transaction() as tx:
+            kept.prepare(tx)
+            connection = Connection.load(tx)
+            author = journal.author_of(tx, vault.signing_seed, self.build)
+            facts = journal.county_facts(tx)
+        desk = Desk(
+            vault=vault,
+            author=author,
+            workplace=connection.workplace,
+            county_code=facts[chains.COUNTY_CODE],
+            demo=bool(facts.get(chains.DEMO)),
+            clock=self.clock,
+            random=self.random,
+        )
+        yield from refresh(desk)
+        with vault.reading() as tx:
+            place = places.place_name(places.areas(tx), connection.workplace) or connection.workplace_name
+        return Opened(desk=desk, connection=connection, place=place)
+
+
+def note_exchange(desk: Desk) -> None:
+    """Remember that everything was exchanged just now."""
+    with desk.vault.transaction() as tx:
+        kept.put_setting(tx, LAST_EXCHANGE, desk.clock())
