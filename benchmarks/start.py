@@ -19,10 +19,18 @@ from PySide6.QtWidgets import QApplication, QLabel
 app = QApplication([]); label = QLabel("x"); label.show(); app.processEvents()
 """
 WINDOW = """
-import sys
-from app import main
-program = main.start(sys.argv)
-program.application.processEvents()
+import os
+from PySide6.QtWidgets import QApplication
+from app import config
+from app.main import Program, dress
+from app.views.background import Background
+application = QApplication([])
+program = Program(application, config.home(os.environ), Background.with_threads())
+dress(application, program.settings)
+program.start()
+application.processEvents()
+assert program.card is not None
+program.end()
 """
 
 

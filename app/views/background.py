@@ -21,6 +21,7 @@ from __future__ import annotations
 import functools
 import gc
 import inspect
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -38,6 +39,9 @@ Ticket = int
 Told = Callable[[Exception], object]
 
 REPORT_EVERY = 0.05  # seconds between two reports of progress to a page
+# A repaint takes the interpreter back from a lane some hundred times; at the usual 5 ms each it would be stretched
+# beyond three times its length.
+GIVE_WAY = 0.0005
 COLLECT_EVERY = 1000  # milliseconds between two looks at the garbage
 
 
@@ -331,6 +335,7 @@ class Background(QObject):
     @classmethod
     def with_threads(cls) -> Background:
         """The lanes of the program: two worker threads; garbage is collected on this thread from now on."""
+        sys.setswitchinterval(GIVE_WAY)
         background = cls(ThreadLane("desk"), ThreadLane("courier"))
         background._collect_here()
         return background
