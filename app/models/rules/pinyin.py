@@ -6,9 +6,14 @@ A name keeps every plausible reading of its first character, so that both `czy` 
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 
-from pypinyin import Style, lazy_pinyin
+# Its dictionary of phrases is no help with names and would take a third of a second at every start.
+os.environ.setdefault("PYPINYIN_NO_PHRASES", "true")
+os.environ.setdefault("PYPINYIN_NO_DICT_COPY", "true")
+
+from pypinyin import Style, lazy_pinyin  # noqa: E402
 
 SURNAMES = {
     "单": "s",
