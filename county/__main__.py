@@ -262,6 +262,9 @@ def pools(asked: argparse.Namespace) -> None:
             with county.log.reading() as tx:
                 workplace = Areas(tx).at(asked.workplace).id
             print(tr("新池号：{number}", number=cards.issue_pool(county, by, workplace, asked.count)))
+        if asked.withdraw:
+            cards.withdraw_pool(county, _sign_in(county, asked), asked.withdraw.upper())
+            print(tr("户码池 {number} 已作废；各处上报一次后就都知道。", number=asked.withdraw.upper()))
         with county.log.reading() as tx:
             areas, table = Areas(tx), TABLES[POOL.number]
             for row in tx.execute(table.select().where(table.c.alive).order_by(table.c.pool_no)):
@@ -340,9 +343,7 @@ def _parser() -> argparse.ArgumentParser:
     place = argparse.ArgumentParser(add_help=False)
     data = Path(os.environ.get(DATA, "county-data"))
     place.add_argument("--data", type=Path, default=data, help=tr("数据文件夹（{name}）", name=DATA))
-    place.add_argument(
-        "--keys", type=Path, default=None, help=tr("钥匙文件夹，请放在另一块盘上（{name}）", name=KEYS)
-    )
+    place.add_argument("--keys", type=Path, default=None, help=tr("钥匙文件夹，请放在另一块盘上（{name}）", name=KEYS))
     signed = argparse.ArgumentParser(add_help=False, parents=[place])
     signed.add_argument("--administrator", default=None, help=tr("管理员姓名；只有一位时可省略"))
 
@@ -401,9 +402,10 @@ def _parser() -> argparse.ArgumentParser:
     command("verify-log", verify_log, tr("核对数据库里的日志：编码、链、签名、承诺、树、凭证、折叠"), [place])
     made = command("schema", schema, tr("数据字典（Markdown）"), [])
     made.add_argument("file", type=Path, nargs="?", help=tr("写到哪里；省略则输出到屏幕"))
-    made = command("pools", pools, tr("列出户码池；给出张数时先签发一池"), [signed])
+    made = command("pools", pools, tr("列出户码池；给出张数时先签发一池，也可作废一池"), [signed])
     made.add_argument("--workplace", default="", help=tr("领用处的路径"))
     made.add_argument("--count", type=int, default=0, help=tr("张数"))
+    made.add_argument("--withdraw", default="", help=tr("作废一池：池号，户码的前四位"))
     made = command("backup", backup, tr("备份到一个新文件夹，不含钥匙"), [place])
     made.add_argument("folder", type=Path, help=tr("新文件夹"))
     return parser

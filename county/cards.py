@@ -15,11 +15,12 @@ from sqlalchemy import select
 
 from app.errors import InputProblem
 from app.ledger import card as cards
-from app.ledger.act import Random
+from app.ledger.act import Random, Said
 from app.ledger.card import ALPHABET, POOL_LENGTH, Card
 from app.ledger.entry import Act
+from app.models.fields import LIFE
 from app.models.records.fieldwork import POOL
-from app.models.store import Transaction
+from app.models.store import Transaction, registers_of
 from app.models.tables import TABLES
 from app.sync.protocol import PoolFile
 from county.administration import ATTACHMENTS, Author, County, Deed, said
@@ -60,6 +61,21 @@ def issue_pool(county: County, by: Author, workplace: bytes, count: int) -> str:
         deed = Deed(act=Act.ISSUE_POOL, roots=[identity], said=[said("pool", identity, values)])
         county.act(tx, by, [deed])
     return pool_no
+
+
+def withdraw_pool(county: County, by: Author, pool_no: str) -> None:
+    """Withdraw a pool: all its cards are revoked, bound or not. What opened its file is cleared, so that the record can
+    go to everybody. InputProblem("pool-unknown")."""
+    table = TABLES[POOL.number]
+    with county.log.writing() as tx:
+        row = tx.execute(select(table).where(table.c.pool_no == pool_no, table.c.alive)).mappings().first()
+        if row is None:
+            raise InputProblem("pool-unknown")
+        live = {number: list(register.live) for number, register in registers_of(tx, POOL, row["id"]).items()}
+        cleared = {LIFE: None, **{POOL.field(name).number: None for name in ("content_key", "digest")}}
+        bases = {number: live[number] for number in cleared if live.get(number)}
+        told = Said(kind=POOL.number, object=row["id"], values=cleared, bases=bases)
+        county.act(tx, by, [Deed(act=Act.END, roots=[row["id"]], said=[told])])
 
 
 def china_day(now_ms: int) -> str:

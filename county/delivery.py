@@ -67,9 +67,7 @@ def device(tx: Transaction, identity: bytes) -> Device:
     row = tx.execute(select(table).where(table.c.id == identity, table.c.alive)).mappings().first()
     if row is None or not row["transport_key"] or not row["workplace"] or not row["vault"]:
         raise CountyRefusal("not-authorised")
-    return Device(
-        id=identity, transport_key=row["transport_key"], workplace=row["workplace"], vault=row["vault"]
-    )
+    return Device(id=identity, transport_key=row["transport_key"], workplace=row["workplace"], vault=row["vault"])
 
 
 # --- the set of a vault ---
@@ -138,8 +136,9 @@ def _households(tx: Transaction, areas: Iterable[bytes]) -> set[bytes]:
 
 
 def _pools(tx: Transaction, workplace: bytes) -> set[bytes]:
+    """The pools of this workplace, and every withdrawn one: its cards may be shown anywhere."""
     table = TABLES[POOL.number]
-    return set(tx.scalars(select(table.c.id).where(table.c.alive, table.c.workplace == workplace)))
+    return set(tx.scalars(select(table.c.id).where((table.c.workplace == workplace) | ~table.c.alive)))
 
 
 def may_read(tx: Transaction, log: Log, county: bytes, here: Device, digest: bytes, today: str) -> bool:
@@ -182,9 +181,7 @@ class Deliveries:
         while len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
         entries = _deliver(tx, page.rows, held.keys())
-        return self._answer(
-            request, entries, page.cursor, more=page.more, wants_heads=False, left=left, heads=heads
-        )
+        return self._answer(request, entries, page.cursor, more=page.more, wants_heads=False, left=left, heads=heads)
 
     def _answer(
         self,
@@ -208,9 +205,7 @@ class Deliveries:
             consistency=self._log.consistency(request.size),
         )
 
-    def _held(
-        self, tx: Transaction, here: Device, request: DeliveryRequest, wanted: Sequence[bytes]
-    ) -> Heads | None:
+    def _held(self, tx: Transaction, here: Device, request: DeliveryRequest, wanted: Sequence[bytes]) -> Heads | None:
         """What the laptop holds, by the first guess whose digest is right; None when it has to say so itself."""
         if request.heads is not None:
             return _true_heads(tx, request, set(wanted))

@@ -13,7 +13,7 @@ from app.ledger import chain as chains
 from app.ledger.card import Trust
 from app.ledger.entry import Act
 from app.models.fields import Value
-from app.models.queries import households
+from app.models.queries import households, pools
 from app.models.records.registry import BY_NAME
 from app.models.store import Transaction
 from app.sync import journal
@@ -43,15 +43,13 @@ def _current(tx: Transaction, household: bytes) -> BoundCard | None:
     return None if payload is None else BoundCard(card_no=bound[-1].card_no, payload=payload)
 
 
-def bind(
-    desk: Desk, household: bytes, *, reason: str = "FIRST", run: bytes | None = None
-) -> tuple[BoundCard, Touched]:
+def bind(desk: Desk, household: bytes, *, reason: str = "FIRST", run: bytes | None = None) -> tuple[BoundCard, Touched]:
     """发码: bind the next card of the stock to the household; an older card of it is superseded thereby. A first card
     is bound only once."""
     with desk.vault.transaction() as tx:
         if reason == "FIRST" and (bound := _current(tx, household)):
             return bound, Touched()
-        taken = kept.take_card(tx)
+        taken = kept.take_card(tx, pools.withdrawn(tx))
         if taken is None:
             raise InputProblem("no-cards-left")
         number, payload = taken
@@ -65,9 +63,7 @@ def bind(
         }
         said = [created(CARD, desk.new_id(), values)]
         refs = [run] if run else []
-        touched = journal.append(
-            tx, desk.author, Act.BIND_CARD, [household], said, desk.clock(), desk.random, refs
-        )
+        touched = journal.append(tx, desk.author, Act.BIND_CARD, [household], said, desk.clock(), desk.random, refs)
         return BoundCard(card_no=number, payload=payload), touched
 
 
@@ -81,13 +77,14 @@ def judge(desk: Desk, text: str, *, typed: bool = False) -> Verdict:
     """What a scanned text means here, or a number that a person typed (InputProblem when it cannot be one)."""
     with desk.vault.reading() as tx:
         believed = trust(tx)
-        status, pools, today = CardStatus(), kept.stocked_pools(tx), desk.today()
+        status = CardStatus(withdrawn_pools=pools.withdrawn(tx))
+        stocked, today = kept.stocked_pools(tx), desk.today()
         if typed:
             number = codes.typed_number(text)
-            return scanning.typed_verdict(text, status, _bindings(tx, number), pools, today)
+            return scanning.typed_verdict(text, status, _bindings(tx, number), stocked, today)
         read = codes.read(text, believed, today)
         bindings = _bindings(tx, read.card.number) if read.card else frozenset()
-        return scanning.verdict(text, believed, status, bindings, pools, today)
+        return scanning.verdict(text, believed, status, bindings, stocked, today)
 
 
 def _bindings(tx: Transaction, number: str) -> frozenset[Binding]:

@@ -482,9 +482,10 @@ def put_cards(tx: Transaction, cards: Iterable[tuple[str, str]]) -> None:
         tx.execute(insert(CARD_STOCK).prefix_with("OR IGNORE"), rows)
 
 
-def take_card(tx: Transaction) -> tuple[str, str] | None:
-    """The next unused card (number, payload), marked used; None when the stock is empty."""
-    query = select(CARD_STOCK).where(CARD_STOCK.c.used.is_(False)).order_by(CARD_STOCK.c.card_no).limit(1)
+def take_card(tx: Transaction, withdrawn: frozenset[str] = frozenset()) -> tuple[str, str] | None:
+    """The next unused card (number, payload) of no withdrawn pool, marked used; None when there is none."""
+    good = CARD_STOCK.c.used.is_(False) & func.substr(CARD_STOCK.c.card_no, 1, 4).not_in(withdrawn)
+    query = select(CARD_STOCK).where(good).order_by(CARD_STOCK.c.card_no).limit(1)
     row = tx.execute(query).first()
     if row is None:
         return None

@@ -1,4 +1,4 @@
-"""Card pools that the county made: what a workplace may take into its stock."""
+"""Card pools that the county made: what a workplace may take into its stock, and which of them count no more."""
 
 from __future__ import annotations
 
@@ -42,3 +42,9 @@ def for_workplace(tx: Transaction, workplace: bytes) -> list[Pool]:
         )
         for row in tx.execute(query.order_by(table.c.pool_no)).mappings()
     ]
+
+
+def withdrawn(tx: Transaction) -> frozenset[str]:
+    """Numbers of the pools that the county withdrew; every card of them is revoked."""
+    table = TABLES[POOL.number]
+    return frozenset(tx.scalars(select(table.c.pool_no).where(~table.c.alive, table.c.pool_no.is_not(None))))
