@@ -24,6 +24,7 @@ test: setup lint ## everything that must hold
 
 lint: setup ## ruff, mypy --strict, import contracts
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 

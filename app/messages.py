@@ -103,18 +103,12 @@ SENTENCES: dict[str, str] = {
     "workbook-is-pdf": "这其实是 PDF 文件，不是工作簿。请从原系统导出 .xlsx。",
     "workbook-is-other": "这个文件不是工作簿。请选 .xlsx 文件。",
     "workbook-1904": "这个工作簿用的是 1904 日期系统，日期会差四年。请在选项里取消后另存，再导入。",
-    "workbook-bomb": (
-        "这个文件解开后太大（超过 {limit} MB）或者内容不正常，为安全没有打开。请从原系统重新导出。"
-    ),
-    "workbook-damaged": (
-        "读不出这个工作簿：文件损坏，或者内容大得不正常。请用 WPS 或 Excel 打开，另存为 .xlsx 再试。"
-    ),
+    "workbook-bomb": ("这个文件解开后太大（超过 {limit} MB）或者内容不正常，为安全没有打开。请从原系统重新导出。"),
+    "workbook-damaged": ("读不出这个工作簿：文件损坏，或者内容大得不正常。请用 WPS 或 Excel 打开，另存为 .xlsx 再试。"),
     "workbook-too-many-rows": "这张表超过 {limit} 行，没有导入。请按乡镇或村拆开。",
     "workbook-too-many-sheets": "工作表超过 {limit} 张，没有导入。请只留要导入的那张。",
     "workbook-too-wide": "这张表超过 {limit} 列，没有导入。请删掉右边无用的列和格子。",
-    "register-no-known-column": (
-        "前 30 行里没有认识的列名（如“户编号”“姓名”“证件号码”）。请核对是不是户信息表。"
-    ),
+    "register-no-known-column": ("前 30 行里没有认识的列名（如“户编号”“姓名”“证件号码”）。请核对是不是户信息表。"),
     "register-columns-missing": "缺少必要的列：{columns}。请补上后再导入。",
     "register-column-twice": "“{column}”这一列出现了两次，不知道以哪列为准。请删掉一列。",
     "register-several-sheets": "有 {count} 张工作表都像户信息表。请每个文件只留一张。",

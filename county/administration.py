@@ -232,9 +232,7 @@ def _open(
         if chain is None:
             raise VaultProblem("county-missing")
         origin = facts[chains.ORIGIN]
-        log_keys = LogKeys(
-            origin=origin, log_seed=keys.log_seed, service_chain=chain, service_seed=keys.service_seed
-        )
+        log_keys = LogKeys(origin=origin, log_seed=keys.log_seed, service_chain=chain, service_seed=keys.service_seed)
         log = Log(file, log_keys, clock)
         if file.opened_hot:
             log.recover()
@@ -444,9 +442,7 @@ def add_administrator(
     STAFF.field("name").check(name)
     folder = county.folder / ADMINISTRATORS
     staff = county.random(16)
-    person = slots.add_to_keyring(
-        folder, staff=staff, label=name, password=password, random=county.random, kdf=kdf
-    )
+    person = slots.add_to_keyring(folder, staff=staff, label=name, password=password, random=county.random, kdf=kdf)
     genesis, pen = start(person.signing_seed, county.random(16), staff, Circumstances(wall=county.clock()))
     signer = {"staff": staff, "chain": pen.chain.id, "algorithm": ED25519, "public_key": pen.chain.public_key}
     with county.log.writing() as tx:

@@ -86,9 +86,7 @@ class _Known:
         if number:
             self.by_number[number] = household
 
-    def take_member(
-        self, home: _Household, member: bytes, person_no: Value, cert_no: Value, relation: Value
-    ) -> None:
+    def take_member(self, home: _Household, member: bytes, person_no: Value, cert_no: Value, relation: Value) -> None:
         if isinstance(person_no, str):
             home.members[person_no] = member
             self.owners[person_no] = home.id

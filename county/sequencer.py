@@ -454,9 +454,7 @@ class _Homes:
                 query = select(table.c.id, table.c.root).where(table.c.id.in_(ids[at : at + 400]))
                 self._roots.update({(number, row.id): row.root for row in tx.execute(query)})
 
-    def follow(
-        self, item: Judged, position: int, index: int, change: Change, values: Sequence[Any]
-    ) -> bytes:
+    def follow(self, item: Judged, position: int, index: int, change: Change, values: Sequence[Any]) -> bytes:
         """The root of the object of `change` once the change is applied."""
         kind, key = BY_NUMBER.get(change.kind), (change.kind, change.object)
         if kind is None or kind.home is None:

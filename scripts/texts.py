@@ -69,12 +69,7 @@ def texts_of(path: Path) -> Iterator[str]:
             place = FIELDS.get(node.func.id)
             if place is not None and len(node.args) > place:
                 yield from (str(item.value) for item in literals(node.args[place]))
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == "tr"
-            and node.args
-        ):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr" and node.args:
             yield from (str(item.value) for item in literals(node.args[0]))
 
 

@@ -433,9 +433,7 @@ class SimulatedCounty:
         entries = []
         for position, roots in wanted:
             data, signature, payload = self.log.entries[position]
-            entries.append(
-                Delivered(position=position, entry=data, signature=signature, payload=payload, roots=roots)
-            )
+            entries.append(Delivered(position=position, entry=data, signature=signature, payload=payload, roots=roots))
         return Delivery(
             entries=tuple(entries),
             cursor=cursor,
@@ -542,9 +540,7 @@ def make_certificate(path: Path) -> bytes:
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(7).not_valid_before(then).not_valid_after(then + timedelta(days=1))
     made = builder.sign(key, hashes.SHA256())
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
     return hashlib.sha256(made.public_bytes(serialization.Encoding.DER)).digest()
 

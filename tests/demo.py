@@ -71,13 +71,9 @@ class Elsewhere:
     pen: Pen
     random: chance.Random
 
-    def act(
-        self, tx: Transaction, act: int, roots: list[bytes], said: list[Said], wall: int, position: int
-    ) -> None:
+    def act(self, tx: Transaction, act: int, roots: list[bytes], said: list[Said], wall: int, position: int) -> None:
         """Sign an act there, and let it arrive here at its place in the county's log."""
-        signed, self.pen = write(
-            self.pen, act, roots, said, Circumstances(wall=wall), self.random.randbytes
-        )
+        signed, self.pen = write(self.pen, act, roots, said, Circumstances(wall=wall), self.random.randbytes)
         kept.put_entries(
             tx,
             [kept.entry_row(signed.entry, signed.id, signed.data, signed.signature, position)],

@@ -243,9 +243,7 @@ def raised() -> Iterator[tuple[str, str, set[str] | None]]:
         for node in ast.walk(tree_of(path)):
             if not isinstance(node, ast.Call):
                 continue
-            called = (
-                node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
-            )
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
             if called in kinds and node.args and isinstance(node.args[0], ast.Constant):
                 literal = all(keyword.arg for keyword in node.keywords)
                 facts = {keyword.arg for keyword in node.keywords if keyword.arg} if literal else None
@@ -323,9 +321,7 @@ def test_no_sample_could_be_a_real_person() -> None:
     for path in tracked(TEXT):
         text = path.read_text(encoding="utf-8")
         found += [
-            f"{name_of(path)} {match.group()}"
-            for rule in (IDENTITY_NUMBER, PHONE)
-            for match in rule.finditer(text)
+            f"{name_of(path)} {match.group()}" for rule in (IDENTITY_NUMBER, PHONE) for match in rule.finditer(text)
         ]
     assert found == []
 

@@ -118,10 +118,7 @@ def open_act(desk: Desk, entry: bytes) -> OpenedAct | None:
 
 def photos_of(desk: Desk, photos: Iterable[PhotoDraft]) -> dict[bytes, bytes]:
     """JPEG bytes of photos that belong to a draft, by their id."""
-    return {
-        photo.id: desk.vault.load_attachment(photo.name, key=photo.key, digest=photo.digest)
-        for photo in photos
-    }
+    return {photo.id: desk.vault.load_attachment(photo.name, key=photo.key, digest=photo.digest) for photo in photos}
 
 
 def _holds(tx: Transaction, detail: ActDetail) -> bool | None:

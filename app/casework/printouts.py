@@ -22,9 +22,7 @@ PRINTOUT = BY_NAME["printout"]
 QUEUED, SENT, CONFIRMED, UNSURE = "queued", "sent", "confirmed", "unsure"
 
 
-def prepare(
-    desk: Desk, run: bytes, households: Sequence[bytes]
-) -> Iterator[tuple[bytes, BoundCard, Touched]]:
+def prepare(desk: Desk, run: bytes, households: Sequence[bytes]) -> Iterator[tuple[bytes, BoundCard, Touched]]:
     """For each household of the run: its current card, bound from the stock where it has none."""
     for household in households:
         bound, touched = cards.bind(desk, household, run=run)

@@ -82,9 +82,7 @@ def keep_draft(desk: Desk, draft: VisitDraft) -> int:
     }
     pictures = [[p.id, p.name, p.key, p.digest, p.size, p.upload_key, p.taken_at] for p in draft.photos]
     data = {1: values, 2: pictures}
-    row = KeptDraft(
-        id=draft.id, form=FORM, root=draft.household, staff=desk.author.staff, saved_at=now, data=data
-    )
+    row = KeptDraft(id=draft.id, form=FORM, root=draft.household, staff=desk.author.staff, saved_at=now, data=data)
     with desk.vault.transaction() as tx:
         kept.put_draft(tx, row)
     return now

@@ -58,9 +58,7 @@ def begin(entry: Entry, identity: bytes, signature: bytes) -> Chain:
         raise ChainBroken("not-a-genesis")
     check_public_key(algorithm, key)
     verify_signature(algorithm, key, signed_bytes(identity), signature)
-    return Chain(
-        id=entry.chain, next_seq=1, head=identity, algorithm=algorithm, public_key=key, actor=entry.actor
-    )
+    return Chain(id=entry.chain, next_seq=1, head=identity, algorithm=algorithm, public_key=key, actor=entry.actor)
 
 
 def extend(chain: Chain, entry: Entry, identity: bytes, signature: bytes) -> Chain:

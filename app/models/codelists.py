@@ -52,7 +52,6 @@ def codelist(name: str) -> CodeList:
         label=data["label"],
         source=data["source"],
         codes=tuple(
-            Code(code=item["code"], label=item["label"], valid_until=item.get("valid_until"))
-            for item in data["items"]
+            Code(code=item["code"], label=item["label"], valid_until=item.get("valid_until")) for item in data["items"]
         ),
     )

@@ -118,9 +118,7 @@ class _Object:
             fits = not isinstance(shown, Withheld) and self._fits(number, shown)
             value = self.columns[number] = shown if fits else None
             alone = self.born is not None and register.live.keys() == {self.born}
-            if (alone and value is not None and not register.superseded) or not (
-                register.live or register.superseded
-            ):
+            if (alone and value is not None and not register.superseded) or not (register.live or register.superseded):
                 del self.explicit[number]
 
     def _fits(self, number: int, value: Any) -> bool:

@@ -94,6 +94,4 @@ class Connection:
 
     def county(self, vault: Vault, *, random: Random, clock: Clock) -> County:
         """The county as this device may speak to it."""
-        return County(
-            self.base, self.pin, random=random, clock=clock, device=self.device, seed=vault.device_seed
-        )
+        return County(self.base, self.pin, random=random, clock=clock, device=self.device, seed=vault.device_seed)

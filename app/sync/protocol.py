@@ -38,9 +38,7 @@ PACKET_ENTRIES: Final = 256
 PACKET_BYTES: Final = 256 * 1024  # of entries and payloads before compression; about 32 KiB on the wire
 MAX_PACKET: Final = 24 * 1024 * 1024
 CHUNK: Final = 64 * 1024  # of an attachment in one PATCH
-CLOCK_TOLERANCE_MS: Final = (
-    2 * 365 * 86_400_000
-)  # the nonce, not the clock, stops a replay; laptops' clocks are wrong
+CLOCK_TOLERANCE_MS: Final = 2 * 365 * 86_400_000  # the nonce, not the clock, stops a replay; laptops' clocks are wrong
 
 Sealed = tuple[bytes, bytes, bytes]  # entry, signature, payload
 
@@ -188,9 +186,7 @@ class Hello:
         t = _table(data, 1, 2, 3, 4)
         _form(type(t[1]) is int and type(t[3]) is bytes and type(t[2]) is list and len(t[2]) == 2)
         _form(all(type(version) is int for version in t[2]))
-        return cls(
-            time=t[1], oldest_protocol=t[2][0], newest_protocol=t[2][1], note=t[3], consistency=_hashes(t[4])
-        )
+        return cls(time=t[1], oldest_protocol=t[2][0], newest_protocol=t[2][1], note=t[3], consistency=_hashes(t[4]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,8 +272,7 @@ class DeliveryRequest:
         _form(4 not in t or (type(t[4]) is list and all(type(head) is list for head in t[4])))
         heads = tuple(tuple(head) for head in t[4]) if 4 in t else None
         _form(
-            heads is None
-            or all(len(h) == 3 and _is(h[0], 16) and type(h[1]) is int and _is(h[2], 32) for h in heads)
+            heads is None or all(len(h) == 3 and _is(h[0], 16) and type(h[1]) is int and _is(h[2], 32) for h in heads)
         )
         return cls(cursor=t[1], digest=t[2], size=t[3], heads=heads)
 
@@ -408,9 +403,7 @@ class PoolFile:
 # --- requests ---
 
 
-def authorization(
-    device: bytes, seed: bytes, method: str, target: str, body: bytes, time_ms: int, nonce: bytes
-) -> str:
+def authorization(device: bytes, seed: bytes, method: str, target: str, body: bytes, time_ms: int, nonce: bytes) -> str:
     """The `Authorization` header: the device's signature over method, path with query, body, time and nonce (16)."""
     signature = sign(ED25519, seed, _request_text(method, target, body, time_ms, nonce))
     return f"Hudang {device.hex()}.{time_ms}.{nonce.hex()}.{signature.hex()}"
@@ -439,12 +432,7 @@ class Claim:
             )
         except ValueError:
             raise CountyRefusal("not-authorised") from None
-        if (
-            scheme != "Hudang"
-            or len(claim.device) != 16
-            or len(claim.nonce) != 16
-            or len(claim.signature) != 64
-        ):
+        if scheme != "Hudang" or len(claim.device) != 16 or len(claim.nonce) != 16 or len(claim.signature) != 64:
             raise CountyRefusal("not-authorised")
         return claim
 

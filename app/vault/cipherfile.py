@@ -378,13 +378,9 @@ def _assert_recipe(raw: Any, *, shielded: bool) -> None:
         raise VaultProblem("vault-cipher-missing", setting="compiled temp_store")
 
 
-def _authorize(
-    action: int, first: str | None, second: str | None, _database: str | None, _by: str | None
-) -> int:
+def _authorize(action: int, first: str | None, second: str | None, _database: str | None, _by: str | None) -> int:
     """Denies files beside the one file and foreign code. VACUUM attaches a nameless one in memory."""
-    if (action == _ACTION_ATTACH and first != "") or (
-        action == _ACTION_FUNCTION and second == "load_extension"
-    ):
+    if (action == _ACTION_ATTACH and first != "") or (action == _ACTION_FUNCTION and second == "load_extension"):
         return int(sqlcipher.SQLITE_DENY)
     return int(sqlcipher.SQLITE_OK)
 

@@ -65,9 +65,7 @@ def write_whole(path: Path, data: bytes) -> None:
     beside = path.with_name(path.name + PARTIAL)
     with disk_errors():
         try:
-            handle = os.open(
-                beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600
-            )
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()

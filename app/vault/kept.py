@@ -66,9 +66,7 @@ RECEIPT = Table(
     Column("received_at", BigInteger, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
-SETTING = Table(
-    "setting", KEPT, Column("name", Text, primary_key=True), Column("value", LargeBinary, nullable=False)
-)
+SETTING = Table("setting", KEPT, Column("name", Text, primary_key=True), Column("value", LargeBinary, nullable=False))
 DRAFT = Table(
     "draft",
     KEPT,
@@ -195,9 +193,7 @@ def put_chain(tx: Transaction, state: Chain, *, own: bool, acknowledged: int) ->
     )
 
 
-def entry_row(
-    entry: Entry, identity: bytes, data: bytes, signature: bytes, position: int | None
-) -> dict[str, Any]:
+def entry_row(entry: Entry, identity: bytes, data: bytes, signature: bytes, position: int | None) -> dict[str, Any]:
     """The row of the log table for one entry."""
     return {
         "id": identity,
@@ -282,9 +278,7 @@ def put_positions(tx: Transaction, positions: dict[bytes, int]) -> None:
 
 def own_ids(tx: Transaction, chain_id: bytes, first: int, count: int) -> list[bytes]:
     """Ids of the entries first ... first+count-1 of a chain, in order."""
-    query = select(ENTRY.c.id).where(
-        ENTRY.c.chain == chain_id, ENTRY.c.seq >= first, ENTRY.c.seq < first + count
-    )
+    query = select(ENTRY.c.id).where(ENTRY.c.chain == chain_id, ENTRY.c.seq >= first, ENTRY.c.seq < first + count)
     return list(tx.scalars(query.order_by(ENTRY.c.seq)))
 
 
@@ -302,21 +296,14 @@ def sealed_from(tx: Transaction, chain_id: bytes, first: int, limit: int) -> lis
 
 def chain_entries(tx: Transaction, chain_id: bytes) -> list[tuple[Entry, bytes, bytes, bytes]]:
     """(entry, bytes, id, signature) of a whole chain in order, to be walked."""
-    query = (
-        select(ENTRY.c.data, ENTRY.c.id, ENTRY.c.signature)
-        .where(ENTRY.c.chain == chain_id)
-        .order_by(ENTRY.c.seq)
-    )
+    query = select(ENTRY.c.data, ENTRY.c.id, ENTRY.c.signature).where(ENTRY.c.chain == chain_id).order_by(ENTRY.c.seq)
     return [(decode_entry(row.data), row.data, row.id, row.signature) for row in tx.execute(query)]
 
 
 def waiting(tx: Transaction) -> int:
     """How many entries of our own chains have no receipt."""
     return (
-        tx.scalar(
-            select(func.coalesce(func.sum(CHAIN.c.next_seq - CHAIN.c.acknowledged), 0)).where(CHAIN.c.own)
-        )
-        or 0
+        tx.scalar(select(func.coalesce(func.sum(CHAIN.c.next_seq - CHAIN.c.acknowledged), 0)).where(CHAIN.c.own)) or 0
     )
 
 
@@ -353,9 +340,7 @@ def number_streams(tx: Transaction, roots: Iterable[bytes], cursor: int) -> None
 def heads(tx: Transaction) -> dict[bytes, tuple[int, bytes]]:
     """root -> (n, H_n) of every stream held."""
     newest = (
-        select(STREAM.c.root, func.max(STREAM.c.n).label("n"))
-        .where(STREAM.c.n.is_not(None))
-        .group_by(STREAM.c.root)
+        select(STREAM.c.root, func.max(STREAM.c.n).label("n")).where(STREAM.c.n.is_not(None)).group_by(STREAM.c.root)
     )
     part = newest.subquery()
     query = select(STREAM.c.root, STREAM.c.n, STREAM.c.head).join(
@@ -367,9 +352,7 @@ def heads(tx: Transaction) -> dict[bytes, tuple[int, bytes]]:
 # --- receipts ---
 
 
-def put_receipt(
-    tx: Transaction, chain_id: bytes, first: int, count: int, position: int, at: int, data: bytes
-) -> None:
+def put_receipt(tx: Transaction, chain_id: bytes, first: int, count: int, position: int, at: int, data: bytes) -> None:
     """Keep a checked receipt as evidence."""
     where = (RECEIPT.c.chain == chain_id) & (RECEIPT.c.start == first)
     tx.execute(delete(RECEIPT).where(where))
@@ -389,9 +372,7 @@ class KeptReceipt:
 
 def last_receipt(tx: Transaction) -> KeptReceipt | None:
     """The newest receipt of this vault."""
-    row = tx.execute(
-        select(RECEIPT).order_by(RECEIPT.c.received_at.desc(), RECEIPT.c.start.desc()).limit(1)
-    ).first()
+    row = tx.execute(select(RECEIPT).order_by(RECEIPT.c.received_at.desc(), RECEIPT.c.start.desc()).limit(1)).first()
     if row is None:
         return None
     return KeptReceipt(
@@ -454,9 +435,7 @@ def drop_draft(tx: Transaction, draft_id: bytes) -> None:
 
 def drafts(tx: Transaction, form: str, staff: bytes, root: bytes | None = None) -> list[KeptDraft]:
     """Drafts of a form by a person, newest first, of one root or of all."""
-    query = (
-        select(DRAFT).where(DRAFT.c.form == form, DRAFT.c.staff == staff).order_by(DRAFT.c.saved_at.desc())
-    )
+    query = select(DRAFT).where(DRAFT.c.form == form, DRAFT.c.staff == staff).order_by(DRAFT.c.saved_at.desc())
     if root is not None:
         query = query.where(DRAFT.c.root == root)
     return [
@@ -524,9 +503,7 @@ def file_name(tx: Transaction, upload_key: bytes) -> str | None:
 
 def undelivered_files(tx: Transaction) -> list[tuple[bytes, str]]:
     """(upload key, local name) of attachments the county does not have."""
-    query = (
-        select(FILE.c.upload_key, FILE.c.name).where(FILE.c.delivered.is_(False)).order_by(FILE.c.upload_key)
-    )
+    query = select(FILE.c.upload_key, FILE.c.name).where(FILE.c.delivered.is_(False)).order_by(FILE.c.upload_key)
     return [(row.upload_key, row.name) for row in tx.execute(query)]
 
 

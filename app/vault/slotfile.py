@@ -78,11 +78,7 @@ class KdfParameters:
 
     def bearable(self) -> bool:
         """Whether a slot with these may be tried: at most 1 GiB, 20 passes, 16 lanes (security.md 2.2)."""
-        return (
-            8 * self.lanes <= self.memory_kib <= 1024 * 1024
-            and 1 <= self.passes <= 20
-            and 1 <= self.lanes <= 16
-        )
+        return 8 * self.lanes <= self.memory_kib <= 1024 * 1024 and 1 <= self.passes <= 20 and 1 <= self.lanes <= 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,9 +281,7 @@ def read(folder: Path) -> Found:
             problems.append(problem)
     if not good:
         # A copy that says more than "not a vault" knows better.
-        raise max(
-            problems, key=lambda problem: problem.code != "not-a-vault", default=VaultProblem("not-a-vault")
-        )
+        raise max(problems, key=lambda problem: problem.code != "not-a-vault", default=VaultProblem("not-a-vault"))
     # A copy that belongs to another vault is not a newer one, whatever its generation.
     vault_id = next(iter(good.values()))[0].vault_id
     ours = [found for found in good.values() if found[0].vault_id == vault_id]

@@ -133,9 +133,7 @@ def create(
             epoch=epoch,
             recovery_public=recovery_public,
             recovery_sealed=_seal_vault_key(vault_key, recovery_public, *bound, b""),
-            database_key=_wrap(
-                _subkey(vault_key, "wrap"), database_key.to_bytes(), random, "database key", *bound
-            ),
+            database_key=_wrap(_subkey(vault_key, "wrap"), database_key.to_bytes(), random, "database key", *bound),
             device_seed=_wrap(_subkey(vault_key, "wrap"), device_seed, random, "device key", *bound),
             mac=b"",
         ),
@@ -173,9 +171,7 @@ def unlock(folder: Path, staff: bytes, password: str) -> Unlocked:
     person, slot = _open_slot(file, staff, password)
     if slot.sealed_vault_key is None:
         raise VaultProblem("vault-damaged", pages=0)
-    vault_key = _unseal_vault_key(
-        slot.sealed_vault_key, person.box_private, file.vault_id, file.vault.epoch, staff
-    )
+    vault_key = _unseal_vault_key(slot.sealed_vault_key, person.box_private, file.vault_id, file.vault.epoch, staff)
     opened = _open_vault_part(file, vault_key)
     return Unlocked(
         vault_id=file.vault_id,
@@ -206,9 +202,7 @@ def add_person(
     if file.vault is None or file.vault_id != unlocked.vault_id:
         raise VaultProblem("vault-foreign")
     _open_vault_part(file, unlocked.vault_key)  # nothing is added to a file that somebody altered
-    keys, grown = _with_person(
-        file, staff, label, password, random, kdf, (unlocked.epoch, unlocked.vault_key)
-    )
+    keys, grown = _with_person(file, staff, label, password, random, kdf, (unlocked.epoch, unlocked.vault_key))
     slotfile.write(folder, _with_mac(grown, unlocked.vault_key))
     return keys
 
@@ -327,9 +321,7 @@ def _make_slot(
         raise InputProblem("name-unusable", limit=MAX_LABEL) from None
     if not 0 < len(label) <= MAX_LABEL:
         raise InputProblem("name-unusable", limit=MAX_LABEL)
-    person = Person(
-        staff=keys.staff, label=label, box_public=keys.box_public, signing_public=keys.signing_public
-    )
+    person = Person(staff=keys.staff, label=label, box_public=keys.box_public, signing_public=keys.signing_public)
     salt = random(16)
     wrapped = _wrap(
         _slot_key(password, salt, kdf),

@@ -39,9 +39,7 @@ ForbidThread = Callable[[], bool]
 class Vault:
     """An unlocked vault, made by `create` or `unlock`; after `lock()` all is VaultProblem("vault-locked")."""
 
-    def __init__(
-        self, folder: Path, unlocked: Unlocked, file: CipherFile, forbid_thread: ForbidThread | None
-    ) -> None:
+    def __init__(self, folder: Path, unlocked: Unlocked, file: CipherFile, forbid_thread: ForbidThread | None) -> None:
         self.folder = folder
         self._unlocked: Unlocked | None = unlocked
         self._file: CipherFile | None = file
@@ -115,9 +113,7 @@ class Vault:
         )
 
     @classmethod
-    def unlock(
-        cls, folder: Path, staff: bytes, password: str, *, forbid_thread: ForbidThread | None = None
-    ) -> Vault:
+    def unlock(cls, folder: Path, staff: bytes, password: str, *, forbid_thread: ForbidThread | None = None) -> Vault:
         """Opens the vault at `folder`. The slots decide the password, so damage is never told as a wrong one.
 
         Raises VaultProblem as `slots.unlock` and `cipherfile.open_existing`; no data are changed then.

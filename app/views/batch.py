@@ -326,9 +326,7 @@ def raster(document: bytes, number: int) -> Raster:
     opened = pdfium.PdfDocument(document)
     try:
         bitmap = opened[number].render(scale=PRINT_DPI / 72, rev_byteorder=False, prefer_bgrx=True)
-        return Raster(
-            width=bitmap.width, height=bitmap.height, stride=bitmap.stride, data=bytes(bitmap.buffer)
-        )
+        return Raster(width=bitmap.width, height=bitmap.height, stride=bitmap.stride, data=bytes(bitmap.buffer))
     finally:
         opened.close()
 

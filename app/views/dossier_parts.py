@@ -269,9 +269,7 @@ class VisitList(QWidget):
 
     def _open_photo(self, key: bytes) -> None:
         photo = self._photos[key]
-        self._background.desk.run(
-            partial(_jpeg, self._desk, photo), self._show_photo, self.failed.emit, owner=self
-        )
+        self._background.desk.run(partial(_jpeg, self._desk, photo), self._show_photo, self.failed.emit, owner=self)
 
     def _show_photo(self, jpeg: bytes | None) -> None:
         if jpeg is not None:

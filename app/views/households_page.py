@@ -40,9 +40,7 @@ PEEK_WIDTH = 288
 PEEK_FROM = 1000
 
 COLUMNS: list[Column[HouseholdRow]] = [
-    Column(
-        name="head", title=tr("户主"), text=lambda h: h.head_name, width=104, strong=True, order="head_name"
-    ),
+    Column(name="head", title=tr("户主"), text=lambda h: h.head_name, width=104, strong=True, order="head_name"),
     Column(name="group", title=tr("村民小组"), text=lambda h: h.villager_group, width=96, order="walk"),
     Column(name="hamlet", title=tr("自然村"), text=lambda h: h.natural_village or "", width=96),
     Column(
@@ -53,9 +51,7 @@ COLUMNS: list[Column[HouseholdRow]] = [
         chips=standing.chips,
         order="monitor_category",
     ),
-    Column(
-        name="size", title=tr("人口"), text=lambda h: str(h.size), width=72, right=True, order="size"
-    ),
+    Column(name="size", title=tr("人口"), text=lambda h: str(h.size), width=72, right=True, order="size"),
     Column(
         name="visit",
         title=tr("上次走访"),

@@ -148,9 +148,7 @@ class LogPage(Page):
     # --- reading ---
 
     def arrive(self, destination: Destination) -> None:
-        self._background.desk.run(
-            partial(logbook.choices, self._desk), self._offer, self.say_error, owner=self
-        )
+        self._background.desk.run(partial(logbook.choices, self._desk), self._offer, self.say_error, owner=self)
         if destination.id is not None:
             self._wanted = Wanted(household=destination.id)
         self._read()
@@ -206,9 +204,7 @@ class LogPage(Page):
             self.detail.clear()
             return
         self._asked = line.detail.row.id
-        self._background.desk.run(
-            partial(open_line, self._desk, self._asked), self._show, self.say_error, owner=self
-        )
+        self._background.desk.run(partial(open_line, self._desk, self._asked), self._show, self.say_error, owner=self)
 
     def _show(self, opened: Opened | None) -> None:
         if opened is not None and opened.act.detail.row.id == self._asked:

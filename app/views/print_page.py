@@ -437,9 +437,7 @@ class PrintPage(Page):
 
     def _wish(self, order: tuple[bytes, ...]) -> Wish:
         version: Version = self.version.currentData()
-        return Wish(
-            order=order, version=version, copies=self.copies.value(), duplex=self.duplex.isChecked()
-        )
+        return Wish(order=order, version=version, copies=self.copies.value(), duplex=self.duplex.isChecked())
 
     def _on_began(self) -> None:
         self.notice.hide()

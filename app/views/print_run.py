@@ -98,9 +98,7 @@ class PrintRun(QWidget):
             return
         self.began.emit()
         self.strip.begin(tr("正在发码"))
-        work = partial(
-            batch.prepare, self._desk, wish.order, wish.version, copies=wish.copies, duplex=wish.duplex
-        )
+        work = partial(batch.prepare, self._desk, wish.order, wish.version, copies=wish.copies, duplex=wish.duplex)
         self._go(work, then)
 
     def _go(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:

@@ -73,9 +73,7 @@ def read_about(desk: Desk) -> About:
         county=county or (connection.county_name if connection else ""),
         address=connection.base if connection else "",
         device=(
-            f"{connection.device_name} · {connection.device.hex()[:8]}"
-            if connection
-            else desk.vault.vault_id.hex()[:8]
+            f"{connection.device_name} · {connection.device.hex()[:8]}" if connection else desk.vault.vault_id.hex()[:8]
         ),
         cards_left=left,
     )

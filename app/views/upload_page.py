@@ -351,9 +351,7 @@ def _report_lines(report: Report) -> list[str]:
     if report.cards:
         lines.append(tr("领到户码 {count} 张。", count=report.cards))
     lines.append(
-        tr("核对过，本机和县里的内容一致。")
-        if report.same
-        else tr("本机和县里的内容还不一致，下次上报会再核对。")
+        tr("核对过，本机和县里的内容一致。") if report.same else tr("本机和县里的内容还不一致，下次上报会再核对。")
     )
     if words := clock_words(report.offset_ms):
         lines.append(tr("{words}，请在系统里校准。操作的先后不看时钟，没有影响。", words=words))

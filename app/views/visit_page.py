@@ -180,9 +180,7 @@ class VisitPage(Page):
         if destination.id == self.household and self.draft is not None:
             return
         self.household, self.draft = destination.id, None
-        self._background.desk.run(
-            partial(prepare, self._desk, destination.id), self._show, self.say_error, owner=self
-        )
+        self._background.desk.run(partial(prepare, self._desk, destination.id), self._show, self.say_error, owner=self)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Whatever the reason for leaving, what was written is kept."""

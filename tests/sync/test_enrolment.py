@@ -168,9 +168,7 @@ def test_the_same_code_and_password_go_on_where_it_was_cut_off(scene: Scene, tri
 def test_a_stopped_enrolment_is_resumed_after_unlocking(scene: Scene, steps: int) -> None:
     folder = scene.folder / "vault"
     invited = look(scene.county.invite(scene.base))
-    running = enrolment.enrol(
-        invited, PASSWORD, folder, "笔记本", build=1, random=os.urandom, clock=clock, kdf=CHEAP
-    )
+    running = enrolment.enrol(invited, PASSWORD, folder, "笔记本", build=1, random=os.urandom, clock=clock, kdf=CHEAP)
     for _ in range(steps):
         next(running)
     running.close()

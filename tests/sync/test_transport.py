@@ -160,4 +160,3 @@ def test_proxies_of_the_environment_are_not_asked(speak: Speak, monkeypatch: pyt
     county = SimulatedCounty()
     with serving(county) as base:
         assert speak(base).county_key() == county.key
-

@@ -95,10 +95,7 @@ def test_only_the_owner_may_read_it(path: Path, file: CipherFile) -> None:
 
 def test_the_recipe_is_in_force(file: CipherFile) -> None:
     with file.reading() as connection:
-        found = {
-            name: str(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
-            for name in cipherfile._EXPECTED
-        }
+        found = {name: str(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in cipherfile._EXPECTED}
         assert found == cipherfile._EXPECTED
         assert connection.exec_driver_sql("PRAGMA cache_size").scalar_one() == -64 * 1024
 
@@ -258,9 +255,7 @@ def crash_inside_a_transaction(path: Path) -> None:
     assert run.returncode == 9
 
 
-def test_a_hot_journal_is_rolled_back_and_told_until_the_caller_has_recovered(
-    path: Path, file: CipherFile
-) -> None:
+def test_a_hot_journal_is_rolled_back_and_told_until_the_caller_has_recovered(path: Path, file: CipherFile) -> None:
     fill(file, 300)
     file.close()
     before = path.read_bytes()
@@ -285,9 +280,7 @@ def test_a_hot_journal_is_rolled_back_and_told_until_the_caller_has_recovered(
     assert [item.name for item in path.parent.iterdir()] == [path.name]
 
 
-def test_a_flipped_bit_in_a_hot_journal_is_never_taken_for_a_clean_start(
-    path: Path, file: CipherFile
-) -> None:
+def test_a_flipped_bit_in_a_hot_journal_is_never_taken_for_a_clean_start(path: Path, file: CipherFile) -> None:
     fill(file, 300)
     file.close()
     crash_inside_a_transaction(path)

@@ -133,9 +133,7 @@ def test_unusable_passwords_and_names_are_refused_before_anything_is_written(fol
 def test_existing_slots_are_never_written_over(folder: Path, made: Unlocked) -> None:
     (folder / FILE_NAMES[0]).unlink()
     assert (
-        code_of(
-            slots.create_keyring, folder, staff=STAFF, label="甲", password="p", random=os.urandom, kdf=CHEAP
-        )
+        code_of(slots.create_keyring, folder, staff=STAFF, label="甲", password="p", random=os.urandom, kdf=CHEAP)
         == "vault-exists"
     )
     assert slots.unlock(folder, STAFF, PASSWORD).repaired
@@ -187,12 +185,8 @@ def test_the_county_can_open_the_vault_from_the_first_day(
 
 
 def test_a_keyring_holds_persons_without_a_vault(folder: Path) -> None:
-    first = slots.create_keyring(
-        folder, staff=STAFF, label="甲", password="first", random=os.urandom, kdf=CHEAP
-    )
-    second = slots.add_to_keyring(
-        folder, staff=COLLEAGUE, label="乙", password="second", random=os.urandom, kdf=CHEAP
-    )
+    first = slots.create_keyring(folder, staff=STAFF, label="甲", password="first", random=os.urandom, kdf=CHEAP)
+    second = slots.add_to_keyring(folder, staff=COLLEAGUE, label="乙", password="second", random=os.urandom, kdf=CHEAP)
     assert slots.open_keyring(folder, STAFF, "first") == first
     assert slots.open_keyring(folder, COLLEAGUE, "second") == second
     assert code_of(slots.open_keyring, folder, COLLEAGUE, "first") == "wrong-password"
@@ -281,9 +275,7 @@ def test_nothing_can_be_altered_by_who_knows_only_the_format(folder: Path, made:
         assert code_of(add_colleague, folder, made) in {"slots-altered", "vault-foreign", "vault-newer"}
 
 
-def test_somebody_outside_cannot_add_a_person_or_change_the_recovery_key(
-    folder: Path, made: Unlocked
-) -> None:
+def test_somebody_outside_cannot_add_a_person_or_change_the_recovery_key(folder: Path, made: Unlocked) -> None:
     body = body_of(folder)
     mine = X25519PrivateKey.generate().public_key().public_bytes_raw()
     put_body(folder, {**body, slotfile._Key.RECOVERY_PUBLIC: mine})
@@ -311,9 +303,7 @@ def test_a_file_with_an_unknown_key_is_not_rewritten(folder: Path, made: Unlocke
     assert code_of(slots.people, folder) == "vault-damaged"
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"x", b"SQLite format 3\0" * 40, os.urandom(900), bytes(2 * 1024 * 1024)]
-)
+@pytest.mark.parametrize("data", [b"", b"x", b"SQLite format 3\0" * 40, os.urandom(900), bytes(2 * 1024 * 1024)])
 def test_what_is_no_slot_file_is_no_vault(folder: Path, data: bytes) -> None:
     assert code_of(slots.people, folder) == "not-a-vault"
     assert code_of(slots.people, folder / "nowhere") == "not-a-vault"

@@ -188,9 +188,7 @@ def test_rests_of_a_crash_are_cleared(make_vault: MakeVault) -> None:
 def test_the_door_is_shut_on_the_thread_of_the_window(tmp_path: Path, recovery: X25519PrivateKey) -> None:
     window = threading.get_ident()
     forbid = {"on": False}
-    vault = create(
-        tmp_path / "vault", recovery, forbid_thread=lambda: forbid["on"] and threading.get_ident() == window
-    )
+    vault = create(tmp_path / "vault", recovery, forbid_thread=lambda: forbid["on"] and threading.get_ident() == window)
     forbid["on"] = True
     for door in (vault.transaction, vault.reading):
         with pytest.raises(RuntimeError, match="this thread"), door():

@@ -293,9 +293,7 @@ def confirmed(desk: Desk) -> Steps[Report]:
     )
 
 
-def test_what_waits_is_said_and_then_what_the_county_has(
-    demo_desk: Desk, at_once: Background, qtbot: QtBot
-) -> None:
+def test_what_waits_is_said_and_then_what_the_county_has(demo_desk: Desk, at_once: Background, qtbot: QtBot) -> None:
     page = upload_page(demo_desk, at_once, qtbot, partial(confirmed, demo_desk))
     shell = page.window()
     assert page.headline.text() == "6 次操作待上报"
@@ -312,9 +310,7 @@ def test_what_waits_is_said_and_then_what_the_county_has(
     photograph(shell, "upload-done")
 
 
-def test_a_county_that_cannot_be_reached_costs_nothing(
-    demo_desk: Desk, at_once: Background, qtbot: QtBot
-) -> None:
+def test_a_county_that_cannot_be_reached_costs_nothing(demo_desk: Desk, at_once: Background, qtbot: QtBot) -> None:
     page = upload_page(demo_desk, at_once, qtbot, partial(failing, TransportProblem("county-unreachable")))
     page.start.click()
     assert page.trouble.isVisible()

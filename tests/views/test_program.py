@@ -221,9 +221,7 @@ def test_a_curtain_covers_what_still_runs(
     assert len(simulated.log.entries) == before + 1  # what ran came to its end
 
 
-def test_a_second_program_is_told_that_the_vault_is_open(
-    at_work: Program, computer: Computer, qtbot: QtBot
-) -> None:
+def test_a_second_program_is_told_that_the_vault_is_open(at_work: Program, computer: Computer, qtbot: QtBot) -> None:
     other = computer.start()
     door = other.card
     assert isinstance(door, UnlockCard)
@@ -232,9 +230,7 @@ def test_a_second_program_is_told_that_the_vault_is_open(
     qtbot.waitUntil(lambda: "已经在别处打开了" in door.password_box.error, timeout=20_000)
 
 
-def test_damaged_keys_are_told_and_nothing_is_made_anew(
-    at_work: Program, computer: Computer, qtbot: QtBot
-) -> None:
+def test_damaged_keys_are_told_and_nothing_is_made_anew(at_work: Program, computer: Computer, qtbot: QtBot) -> None:
     at_work.end()
     (folder,) = config.workplaces(computer.home)
     for file in folder.glob("slots*.cbor"):

@@ -133,9 +133,7 @@ def detail(tx: Transaction, entry_id: bytes) -> ActDetail | None:
         )
     return ActDetail(
         row=_row(row.id, row.data, row.position),
-        changes=tuple(
-            sorted(changes, key=lambda c: (c.kind.number if c.kind else 0, c.object, c.field != LIFE))
-        ),
+        changes=tuple(sorted(changes, key=lambda c: (c.kind.number if c.kind else 0, c.object, c.field != LIFE))),
         signature=row.signature,
         prev=entry.prev,
         seen_size=entry.seen[1] if entry.seen else None,

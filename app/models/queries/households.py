@@ -219,9 +219,7 @@ def sheet(tx: Transaction, kind: RecordKind, object_id: bytes) -> Sheet | None:
         kind=kind,
         id=object_id,
         values={field.name: from_column(field, row[field.name]) for field in kind.fields},
-        dots={
-            number: tuple(sorted(register.live)) for number, register in registers.items() if register.live
-        },
+        dots={number: tuple(sorted(register.live)) for number, register in registers.items() if register.live},
         disputed={
             names[number]: tuple(
                 Candidate(dot=dot, position=position, value=value)
@@ -287,11 +285,7 @@ class AttachmentRow:
 
 def attachments(tx: Transaction, household: bytes) -> list[AttachmentRow]:
     """Attachments of a household, newest visit last."""
-    query = (
-        select(ATTACHMENT)
-        .where(ATTACHMENT.c.root == household, ATTACHMENT.c.alive)
-        .order_by(ATTACHMENT.c.taken_at)
-    )
+    query = select(ATTACHMENT).where(ATTACHMENT.c.root == household, ATTACHMENT.c.alive).order_by(ATTACHMENT.c.taken_at)
     return [
         AttachmentRow(
             id=row.id,

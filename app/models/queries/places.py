@@ -39,9 +39,7 @@ def areas(tx: Transaction) -> dict[bytes, Area]:
     """All areas known here, by id."""
     rows = tx.execute(select(AREA).where(AREA.c.alive).order_by(AREA.c.order, AREA.c.code, AREA.c.name))
     return {
-        row.id: Area(
-            id=row.id, level=row.level or "", name=row.name or "", parent=row.parent, phone=row.phone
-        )
+        row.id: Area(id=row.id, level=row.level or "", name=row.name or "", parent=row.parent, phone=row.phone)
         for row in rows
     }
 
@@ -74,9 +72,7 @@ def grid_workers(tx: Transaction) -> dict[bytes, bytes]:
 
 def roles(tx: Transaction, person: bytes) -> tuple[str, ...]:
     """Roles granted to a person."""
-    query = (
-        select(GRANT.c.role).where(GRANT.c.alive, GRANT.c.staff == person).order_by(GRANT.c.role).distinct()
-    )
+    query = select(GRANT.c.role).where(GRANT.c.alive, GRANT.c.staff == person).order_by(GRANT.c.role).distinct()
     return tuple(tx.scalars(query))
 
 

@@ -53,9 +53,7 @@ def of_household(tx: Transaction, household: bytes, limit: int = 100) -> list[Vi
 
 def visited_in_month(tx: Transaction, month: str) -> int:
     """Households visited in `month` ("YYYY-MM")."""
-    query = select(func.count(VISIT.c.root.distinct())).where(
-        VISIT.c.alive, VISIT.c.visited_on.like(f"{month}-%")
-    )
+    query = select(func.count(VISIT.c.root.distinct())).where(VISIT.c.alive, VISIT.c.visited_on.like(f"{month}-%"))
     return tx.scalar(query) or 0
 
 

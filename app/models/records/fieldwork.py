@@ -35,9 +35,7 @@ VISIT = RecordKind(
         text(6, "respondent", "受访人", merge=APPEND, privacy=C, limit=50),
         code(7, "respondent_relation", "受访人与户主关系", "relation", merge=APPEND, privacy=C),
         codes(8, "changes_found", "变化情况", "change_found", merge=APPEND),
-        long_text(
-            9, "summary", "工作纪要", merge=APPEND, required=True, limit=2000, privacy=C, hint="20–2000 字"
-        ),
+        long_text(9, "summary", "工作纪要", merge=APPEND, required=True, limit=2000, privacy=C, hint="20–2000 字"),
         long_text(10, "needs", "困难诉求", merge=APPEND, limit=1000, privacy=C),
         long_text(11, "promises", "答应办的事", merge=APPEND, limit=1000, privacy=C),
         codes(12, "policy_told", "宣讲政策", "policy_topic", merge=APPEND),

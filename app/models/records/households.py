@@ -139,9 +139,7 @@ MEMBER = RecordKind(
         codes(13, "health", "健康状况", "health", privacy=D, columns=("健康状况",)),
         code(14, "labour_skill", "劳动技能", "labour_skill", columns=("劳动技能", "劳动能力")),
         code(15, "work_place", "务工所在地", "work_place", columns=("务工所在地",)),
-        plain(
-            Type.COUNT, 16, "work_months", "务工时间（月）", limit=12, columns=("务工时间（月）", "务工时间")
-        ),
+        plain(Type.COUNT, 16, "work_months", "务工时间（月）", limit=12, columns=("务工时间（月）", "务工时间")),
         plain(
             Type.YES_NO,
             17,

@@ -15,9 +15,7 @@ from app.models.rules import quality
 SUMMARY_LEAST = 20  # characters of a visit's summary (reference 3.14)
 
 
-def problems(
-    kind: RecordKind, values: Mapping[str, Value], *, demo: bool, today: str
-) -> dict[str, InputProblem]:
+def problems(kind: RecordKind, values: Mapping[str, Value], *, demo: bool, today: str) -> dict[str, InputProblem]:
     """Field name -> what is wrong with it; empty when the record may be saved. `today` is "YYYY-MM-DD"."""
     found: dict[str, InputProblem] = {}
     for field in kind.fields:
@@ -49,9 +47,7 @@ def _of_kind(
             yield finding.field, InputProblem(finding.code, field=kind.field(finding.field).label)
 
 
-def _visit(
-    values: Mapping[str, Value], today: str, fields: Mapping[str, Field]
-) -> Iterator[tuple[str, InputProblem]]:
+def _visit(values: Mapping[str, Value], today: str, fields: Mapping[str, Field]) -> Iterator[tuple[str, InputProblem]]:
     day, promised = values.get("visited_on"), values.get("promised_by")
     if isinstance(day, str) and day > today:
         yield "visited_on", InputProblem("date-in-future", field=fields["visited_on"].label)

@@ -22,9 +22,7 @@ class Due:
     overdue: int
 
 
-def frequency(
-    monitor_category: str | None, risk_removed: bool, household_type: str | None
-) -> tuple[str, int]:
+def frequency(monitor_category: str | None, risk_removed: bool, household_type: str | None) -> tuple[str, int]:
     """(reason, days between visits) for a household of this kind."""
     if monitor_category and not risk_removed:
         return "monitored", MONTHLY

@@ -244,9 +244,7 @@ class Sheet(QScrollArea):
         """The content ends at the same place whether or not there is something to scroll."""
         bar = self.verticalScrollBar().sizeHint().width() if most > 0 else 0
         around = self._around.contentsMargins()
-        self._around.setContentsMargins(
-            around.left(), around.top(), max(0, self._margin - bar), around.bottom()
-        )
+        self._around.setContentsMargins(around.left(), around.top(), max(0, self._margin - bar), around.bottom())
 
     def sizeHint(self) -> QSize:
         return QSize(400, 300)

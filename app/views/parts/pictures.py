@@ -87,9 +87,7 @@ class PhotoDialog(QDialog):
         room = parent.window().size() - QSize(120, 140)
         picture = QPixmap()
         picture.loadFromData(jpeg)
-        picture = picture.scaled(
-            room, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
-        )
+        picture = picture.scaled(room, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
         shown = QLabel()
         shown.setPixmap(picture)
         close = button(tr("关闭"))
