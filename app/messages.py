@@ -200,6 +200,7 @@ SENTENCES: dict[str, str] = {
     "program-too-old": "程序太旧，县里已经不认。记的都在本机，还可以接着录；请先更新程序再上报。",
     "county-too-old": "县里的程序比本机旧，暂时不能上报。没有丢东西，请告诉县里。",
     # --- county ---
+    "password-not-given": "这里没有终端可以输入密码。请在终端里运行，或把密码放进环境变量 {variable}。",
     "pool-unknown": "没有这个户码池，或它已经作废。请核对池号（户码的前四位）。",
     "not-authorised": "县里不认这台电脑。请检查本机日期，或请县里重新发登记码。",
     "enrolment-unknown": "县里没有发过这个登记码。请核对后再输，或请县里重新发一个。",

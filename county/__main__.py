@@ -149,7 +149,7 @@ def add_administrator(asked: argparse.Namespace) -> None:
         by = _sign_in(county, asked)
         if "county" in asked:
             raise VaultProblem("county-running")  # the new password is typed where nobody hands it on
-        administration.add_administrator(county, by, asked.name, getpass.getpass(tr("新管理员的密码：")))
+        administration.add_administrator(county, by, asked.name, _ask(tr("新管理员的密码：")))
     print(tr("已新增：{name}", name=asked.name))
 
 
@@ -303,14 +303,21 @@ def _sign_in(county: County, asked: argparse.Namespace) -> Author:
 
 
 def _password() -> str:
-    return os.environ.get(PASSWORD) or getpass.getpass(tr("管理员密码："))
+    return os.environ.get(PASSWORD) or _ask(tr("管理员密码："))
+
+
+def _ask(words: str) -> str:
+    try:
+        return getpass.getpass(words)
+    except EOFError:
+        raise InputProblem("password-not-given", variable=PASSWORD) from None
 
 
 def _new_password() -> str:
     if password := os.environ.get(PASSWORD):
         return password
-    password = getpass.getpass(tr("给管理员设一个密码："))
-    if getpass.getpass(tr("再输一次：")) != password:
+    password = _ask(tr("给管理员设一个密码："))
+    if _ask(tr("再输一次：")) != password:
         raise InputProblem("passwords-differ")
     return password
 
