@@ -62,7 +62,9 @@ MARKERS: Final = {
     "needs": "想把八千三百元药费缓一缓",
     "respondent": "隔壁韦试九",
     "draft": "草稿里写了一半的家长里短",
+    "address": "坡头老槐树下第三间瓦房",
     "password": demo.PASSWORD,
+    "wrong password": "不是这个密码也够长了吧",
 }
 
 
@@ -138,7 +140,7 @@ class Tour:
         self.program = self._begin()
         hands.picture("unlock")
         hands.tab_to("密码")
-        hands.type("不是这个密码也够长了吧")
+        hands.type(MARKERS["wrong password"])
         hands.enter()
         hands.expect("密码不对")
         hands.picture("unlock-wrong-password")
@@ -205,6 +207,8 @@ class Tour:
         """修改 the household: a telephone that cannot be, then a good one and a remark."""
         hands = self.hands
         hands.choose("修改")
+        hands.tab_to("详细地址")
+        hands.type(MARKERS["address"], replace=True)
         hands.tab_to("户联系电话")
         hands.type("12345", replace=True)
         hands.ctrl("s")
