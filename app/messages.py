@@ -33,6 +33,7 @@ SENTENCES: dict[str, str] = {
     "changes-contradict": "“{field}”选了“无变化”，又选了别的，请核对。",
     "nothing-changed": "没有改动，不用保存。",
     "head-cannot-leave": "户主不能直接离户。请先把另一位成员改为户主。",
+    "card-elsewhere": "这户的户码是别处发的，本机印不了。请找发码的地方印；要换一张，请用“换发户码”。",
     "no-cards-left": "本机的户码用完了。请先上报一次领新的户码，再来打印。",
     # --- values and forms ---
     "bad-text": "“{field}”里有不能保存的字符，请重新输入。",

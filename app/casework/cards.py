@@ -32,22 +32,33 @@ class BoundCard:
 
 
 def current(desk: Desk, household: bytes) -> BoundCard | None:
-    """The card bound last, None when there is none or its signed text is not in this vault's stock."""
+    """The card bound last; None when there is none, when its pool was withdrawn, or when its signed text is not in this
+    vault's stock."""
     with desk.vault.reading() as tx:
         return _current(tx, household)
 
 
 def _current(tx: Transaction, household: bytes) -> BoundCard | None:
+    number = _number(tx, household)
+    payload = kept.card_payload(tx, number) if number else None
+    return None if number is None or payload is None else BoundCard(card_no=number, payload=payload)
+
+
+def _number(tx: Transaction, household: bytes) -> str | None:
+    """The card that counts for a household: the last one bound, unless its pool was withdrawn."""
     bound = households.cards(tx, household=household)
-    payload = kept.card_payload(tx, bound[-1].card_no) if bound else None
-    return None if payload is None else BoundCard(card_no=bound[-1].card_no, payload=payload)
+    number = bound[-1].card_no if bound else None
+    return None if number is None or number[: codes.POOL_LENGTH] in pools.withdrawn(tx) else number
 
 
 def bind(desk: Desk, household: bytes, *, reason: str = "FIRST", run: bytes | None = None) -> tuple[BoundCard, Touched]:
     """发码: bind the next card of the stock to the household; an older card of it is superseded thereby. A first card
-    is bound only once."""
+    is bound only once: InputProblem("card-elsewhere") when the household has one of another workplace's stock."""
     with desk.vault.transaction() as tx:
-        if reason == "FIRST" and (bound := _current(tx, household)):
+        if reason == "FIRST" and _number(tx, household):
+            bound = _current(tx, household)
+            if bound is None:
+                raise InputProblem("card-elsewhere")
             return bound, Touched()
         taken = kept.take_card(tx, pools.withdrawn(tx))
         if taken is None:

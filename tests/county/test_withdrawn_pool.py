@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random as chance
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from app.models.queries.households import Filter
 from app.sync import enrolment, exchange
 from app.sync.connection import Connection
 from app.vault.vault import Vault
-from county.cards import withdraw_pool
+from county.cards import issue_pool, withdraw_pool
 from tests.county.conftest import Site
 from tests.county.test_random_acts import PASSWORD, desk_of, result
 from tests.demo import CHEAP
@@ -36,7 +37,7 @@ def enrol(site: Site, base: str, folder: Path, name: str, place: str) -> Vault:
 def exchange_all(site: Site, vault: Vault) -> None:
     with vault.reading() as tx:
         connection = Connection.load(tx)
-    dice = chance.Random(connection.staff_name + "again").randbytes
+    dice = os.urandom  # a nonce is good once
     county = connection.county(vault, random=dice, clock=site.county.clock)
     result(exchange.run(vault, county, random=dice))
     county.close()
@@ -61,5 +62,10 @@ def test_a_withdrawn_pool_is_revoked_everywhere(site: Site, base: str, tmp_path:
     assert cards.judge(theirs, card.payload).standing is Standing.REVOKED
     with pytest.raises(InputProblem, match="no-cards-left"):
         cards.bind(mine, second)
+    issue_pool(site.county, site.by, site.area("云台镇/上坝村/第一网格"), 5)
+    exchange_all(site, robbed)
+    again, _ = cards.bind(mine, first)
+    assert again.card_no != card.card_no
+    assert cards.judge(mine, again.payload).standing is Standing.CURRENT
     robbed.lock()
     other.lock()
