@@ -72,6 +72,8 @@ def run(vault: Vault, county: County, *, random: Random) -> Steps[Report]:
     """The whole exchange; raises TransportProblem, CountyRefusal, ChainBroken, and VaultProblem of the disk."""
     yield Progress(done=0, of=0, doing=tr("正在联系县里"))
     offset = _greet(vault, county)
+    # Whoever stopped while the county was slow to answer has sent nothing.
+    yield Progress(done=0, of=0, doing=tr("正在上报"))
     sent, roots, failed = yield from _push_all(vault, county)
     received, same, pulled = 0, False, frozenset[bytes]()
     if not any(error.code == "chain-forked" for error in failed):  # else what comes contradicts what is here
