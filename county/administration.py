@@ -18,7 +18,7 @@ from sqlalchemy import insert, select
 from app.errors import ChainBroken, InputProblem, VaultProblem
 from app.ledger import chain as chains
 from app.ledger.act import Circumstances, Pen, Random, Said, Signed, start, write
-from app.ledger.authority import ADMIN, SERVICE
+from app.ledger.authority import ADMIN, APART, SERVICE
 from app.ledger.entry import Act, decode_entry
 from app.ledger.signatures import ED25519, public_key
 from app.models.fields import LIFE
@@ -409,6 +409,28 @@ def add_staff(county: County, by: Author, name: str, role: str, area: str, *, un
         deed = Deed(act=Act.GRANT, roots=[staff], said=[said("staff", staff, facts), granted])
         county.act(tx, by, [deed])
     return staff
+
+
+def add_grant(county: County, by: Author, staff: bytes, role: str, area: str, *, until: str | None = None) -> bytes:
+    """One more role for a member of staff, at an area path, perhaps only until a date; the grant's id.
+
+    InputProblem("role-reserved" | "roles-apart"): the server's role is never given; no two of the three administrators
+    (GB/T 22239-2019) are one person."""
+    if role == SERVICE:
+        raise InputProblem("role-reserved")
+    with county.log.writing() as tx:
+        held = _roles(tx, staff)
+        if role in APART and held & (APART - {role}):
+            raise InputProblem("roles-apart")
+        values = {"staff": staff, "role": role, "area": Areas(tx).at(area).id, **({"until": until} if until else {})}
+        grant = county.random(16)
+        county.act(tx, by, [Deed(act=Act.GRANT, roots=[staff], said=[said("grant", grant, values)])])
+    return grant
+
+
+def _roles(tx: Transaction, staff: bytes) -> set[str]:
+    table = TABLES[GRANT.number]
+    return set(tx.scalars(select(table.c.role).where(table.c.staff == staff, table.c.alive)))
 
 
 def end_grants(county: County, by: Author, staff: bytes) -> int:

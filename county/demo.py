@@ -38,10 +38,18 @@ class Person:
     role: str
     post: str
     place: str
+    also: tuple[tuple[str, str], ...] = ()  # further roles and where
 
 
 STAFF: Final = (
-    Person(key="grid", name="韦测一", role="GRID", post="网格员", place=f"{VILLAGE}/{GRIDS[0]}"),
+    Person(
+        key="grid",
+        name="韦测一",
+        role="GRID",
+        post="村信息员兼网格员",
+        place=f"{VILLAGE}/{GRIDS[0]}",
+        also=(("VILLAGE", VILLAGE),),
+    ),
     Person(key="grid2", name="陆试三", role="GRID", post="网格员", place=f"{VILLAGE}/{GRIDS[1]}"),
     Person(key="station", name="覃试二", role="STATION", post="工作站站员", place=TOWNSHIP),
 )
@@ -82,7 +90,9 @@ def _fill(county: County, by: Author, tell: Callable[[Progress], None]) -> None:
     for grid in GRIDS:
         administration.add_area(county, by, VILLAGE, "GRID", grid)
     for person in STAFF:
-        administration.add_staff(county, by, person.name, person.role, person.place, post=person.post)
+        staff = administration.add_staff(county, by, person.name, person.role, person.place, post=person.post)
+        for role, place in person.also:
+            administration.add_grant(county, by, staff, role, place)
     register = read_register(REGISTER, True, cards.china_day(county.clock()))
     for progress in imports.import_register(county, by, register):
         tell(progress)

@@ -26,8 +26,10 @@ from app.ledger.signatures import public_key
 from app.models import store
 from app.models.fields import Value
 from app.models.queries import households
+from app.models.queries import staff as people
 from app.models.queries.households import Filter
 from app.models.records.registry import BY_NAME
+from app.models.rules.policy import Policy
 from app.models.store import Item, Transaction
 from app.models.tables import TABLES
 from app.sync import journal
@@ -46,6 +48,7 @@ NOW = 1_795_229_880_000  # 2026-11-21 10:58 in Shanghai
 DAY = 86_400_000
 MINE, COLLEAGUE = b"\x11" * 16, b"\x22" * 16  # 韦测一 and 覃试二
 TOWNSHIP, VILLAGE, GRID, OTHER_GRID = (bytes([n]) * 16 for n in (0x31, 0x32, 0x33, 0x34))
+GRANTS = ((MINE, "GRID", GRID), (MINE, "VILLAGE", VILLAGE), (COLLEAGUE, "STATION", TOWNSHIP))
 POOL = "7K3M"
 HOUSEHOLD, MEMBER = BY_NAME["household"], BY_NAME["member"]
 
@@ -167,6 +170,8 @@ def disagree(desk: Desk, household: bytes, field: str, mine: Value, theirs: Valu
 
 
 def _desk(vault: Vault, author: Author, clock: Clock, dice: chance.Random) -> Desk:
+    with vault.reading() as tx:
+        held = people.rights(tx, author.staff, desks.day_of(clock()))
     return Desk(
         vault=vault,
         author=author,
@@ -175,6 +180,8 @@ def _desk(vault: Vault, author: Author, clock: Clock, dice: chance.Random) -> De
         demo=True,
         clock=clock,
         random=dice.randbytes,
+        rights=held,
+        policy=Policy(),
     )
 
 
@@ -208,6 +215,10 @@ def _set_up() -> list[Said]:
     ]
     said.append(created(staff, MINE, {"name": "韦测一", "unit": "上坝村"}))
     said.append(created(staff, COLLEAGUE, {"name": "覃试二", "unit": "云台镇乡村振兴站"}))
+    for number, (person, role, area_id) in enumerate(GRANTS):
+        said.append(
+            created(BY_NAME["grant"], bytes([0x50 + number]) * 16, {"staff": person, "role": role, "area": area_id})
+        )
     return said
 
 

@@ -14,8 +14,11 @@ from app.errors import InputProblem
 from app.ledger.act import Random, Said
 from app.models import summaries
 from app.models.fields import LIFE, RecordKind, Value
+from app.models.queries import staff
 from app.models.queries.households import Sheet
 from app.models.rules import forms
+from app.models.rules.policy import Policy
+from app.models.rules.rights import Action, Rights
 from app.models.store import Transaction
 from app.models.tables import TABLES
 from app.progress import Progress, Steps
@@ -29,7 +32,7 @@ SHANGHAI = timedelta(hours=8)  # Asia/Shanghai has had no summer time since 1991
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What every verb needs. `workplace` is an area id; `clock` gives UTC milliseconds; `demo` stands in the county's
-    genesis."""
+    genesis; `rights` and `policy` are those of the moment the desk was opened, or last reported from."""
 
     vault: Vault
     author: Author
@@ -38,6 +41,15 @@ class Desk:
     demo: bool
     clock: Callable[[], int]
     random: Random
+    rights: Rights
+    policy: Policy
+
+    def require(self, tx: Transaction, action: Action, kind: RecordKind | str, household: bytes | None = None) -> None:
+        """InputProblem("not-allowed") unless the person may do `action` on records of `kind` at the household (None:
+        at the workplace itself)."""
+        areas = (self.workplace,) if household is None else staff.areas_of(tx, household)
+        if not self.rights.may(action, kind, areas):
+            raise InputProblem("not-allowed")
 
     def new_id(self) -> bytes:
         """A fresh object id."""

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.casework.desk import Desk, refresh
+from app.casework.desk import Desk, day_of, refresh
 from app.errors import VaultProblem
 from app.ledger import chain as chains
 from app.ledger.act import Random
-from app.models.queries import places
+from app.models.queries import places, staff
 from app.progress import Steps
 from app.sync import enrolment, exchange, journal
 from app.sync.connection import Connection
@@ -50,9 +50,9 @@ class Opener:
         """Whom an enrolment code is for."""
         return enrolment.look(code, random=self.random, clock=self.clock)
 
-    def unlock(self, folder: Path, staff: bytes, password: str) -> Steps[Opened]:
+    def unlock(self, folder: Path, person: bytes, password: str) -> Steps[Opened]:
         """Open the vault in `folder`; VaultProblem as `Vault.unlock`, or "enrolment-unfinished"."""
-        vault = Vault.unlock(folder, staff, password, forbid_thread=self.forbid_thread)
+        vault = Vault.unlock(folder, person, password, forbid_thread=self.forbid_thread)
         try:
             if vault.opened_hot:
                 yield from journal.recheck(vault)
@@ -96,6 +96,8 @@ class Opener:
             connection = Connection.load(tx)
             author = journal.author_of(tx, vault.signing_seed, self.build)
             facts = journal.county_facts(tx)
+            held = staff.rights(tx, author.staff, day_of(self.clock()))
+            policy = staff.policy(tx)
         desk = Desk(
             vault=vault,
             author=author,
@@ -104,6 +106,8 @@ class Opener:
             demo=bool(facts.get(chains.DEMO)),
             clock=self.clock,
             random=self.random,
+            rights=held,
+            policy=policy,
         )
         yield from refresh(desk)
         with vault.reading() as tx:

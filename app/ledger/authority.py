@@ -8,7 +8,7 @@ The numbers of the two kinds and of the fields read here are fixed by this modul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from app.ledger.entry import Change
@@ -20,7 +20,9 @@ GRANT: Final = 4
 DEVICE: Final = 5
 SIGNER: Final = 6
 POOL: Final = 7
-KINDS: Final = frozenset({COUNTY, AREA, STAFF, GRANT, DEVICE, SIGNER, POOL})
+POLICY: Final = 14
+ADMISSION: Final = 15
+KINDS: Final = frozenset({COUNTY, AREA, STAFF, GRANT, DEVICE, SIGNER, POOL, POLICY, ADMISSION})
 
 GRANT_STAFF: Final = 1
 GRANT_ROLE: Final = 2
@@ -29,7 +31,19 @@ SIGNER_CHAIN: Final = 2
 
 ADMIN: Final = "ADMIN"
 SERVICE: Final = "SERVICE"
-SERVICE_KINDS: Final = frozenset({DEVICE, SIGNER, POOL})  # what the server may write by itself
+SYSADMIN: Final = "SYSADMIN"
+SECURITY: Final = "SECURITY"
+AUDITOR: Final = "AUDITOR"
+
+# What a role may write with effect. A small county has one ADMIN who does both; where the three administrators of
+# GB/T 22239-2019 (level 3) are three people, one makes accounts and devices, one rules and rights, one only reads.
+MAY_WRITE: Final[Mapping[str, frozenset[int]]] = {
+    ADMIN: KINDS,
+    SYSADMIN: frozenset({AREA, STAFF, DEVICE, SIGNER, POOL}),
+    SECURITY: frozenset({GRANT, POLICY, ADMISSION}),
+    SERVICE: frozenset({DEVICE, SIGNER, POOL}),  # by itself
+}
+APART: Final = frozenset({SYSADMIN, SECURITY, AUDITOR})  # no two of these on one person
 
 
 class Authority:
@@ -54,8 +68,7 @@ class Authority:
         """Whether an act of `chain` on record kind `kind` takes effect here."""
         if kind not in KINDS or chain == self.root_chain:
             return True
-        roles = self.roles(chain)
-        return ADMIN in roles or (SERVICE in roles and kind in SERVICE_KINDS)
+        return any(kind in MAY_WRITE.get(role, ()) for role in self.roles(chain))
 
     def may_publish_heads(self, chain: bytes) -> bool:
         """Whether `chain` may write heads entries: the root's own or the server's."""

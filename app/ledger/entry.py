@@ -56,6 +56,17 @@ class Act(IntEnum):
     ISSUE_POOL = 13
     RESOLVE = 14
     SET_UP = 15
+    REVEAL = 16
+    EXPORT = 17
+    PROPOSE = 18
+    DECIDE = 19
+    SET_POLICY = 20
+    REVOKE = 21
+    ADMIT = 22
+    JOIN = 23
+    LEAVE = 24
+    RECOVER = 25
+    CHANGE_KEYS = 26
 
 
 class Withheld:

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from app.casework.desk import Desk
+from app.casework.desk import Desk, day_of
 from app.ledger import verify
+from app.models.queries import staff
+from app.models.rules.policy import Policy
 from app.models.store import refold, state_hash
 from app.sync import enrolment, exchange
 from app.sync.connection import Connection
@@ -37,6 +39,7 @@ def result(steps: Generator[Any, None, Any]) -> Any:
 def desk_of(vault: Vault, site: Site) -> Desk:
     with vault.reading() as tx:
         mine, connection = kept.own_chains(tx)[0], Connection.load(tx)
+        held = staff.rights(tx, vault.staff, day_of(site.county.clock()))
     author = Author(staff=vault.staff, chain=mine.state.id, seed=vault.signing_seed, build=1)
     return Desk(
         vault=vault,
@@ -46,6 +49,8 @@ def desk_of(vault: Vault, site: Site) -> Desk:
         demo=True,
         clock=site.county.clock,
         random=chance.Random(SEED).randbytes,
+        rights=held,
+        policy=Policy(),
     )
 
 

@@ -65,5 +65,7 @@ SIGNER = RecordKind(
         plain(Type.BYTES, 4, "public_key", "签名公钥", required=True, limit=32),
         plain(Type.BYTES, 5, "box_key", "加密公钥", limit=32),
         link(6, "device", "设备", "device"),
+        plain(Type.COUNT, 7, "last_seq", "最后一条有效记录"),
+        text(8, "ended_for", "停用缘由", limit=100),
     ),
 )
