@@ -66,7 +66,7 @@ COUNTY_SHARES = (
 )
 
 # The add-ons of PySide6 are not installed; these come with the essentials.
-QT = {"QtCore", "QtGui", "QtWidgets", "QtPrintSupport", "QtSvg", "QtSvgWidgets", "QtTest", "QtNetwork"}
+QT = {"QtCore", "QtGui", "QtWidgets", "QtPrintSupport", "QtSvg", "QtSvgWidgets", "QtTest", "QtNetwork", "QtDBus"}
 
 EMPTY_WORDS = {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc", "stuff", "base"}
 LONGEST_MODULE = 700  # lines; a module that grows beyond is two things
