@@ -22,11 +22,11 @@ The county uses the same file with a key from its key file. Nothing here knows h
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,16 @@ import sqlcipher3.dbapi2 as sqlcipher
 from sqlalchemy import Connection, Engine, ExceptionContext, StaticPool, create_engine, event
 
 from app.errors import VaultProblem
-from app.vault import disk
+from app.progress import Progress, Steps
+from app.vault import disk, pages
+from app.vault.pages import KEY_BYTES as KEY_BYTES
+from app.vault.pages import PAGE_BYTES, SALT_BYTES
+from app.vault.pages import DatabaseKey as DatabaseKey  # the county knows only this module
 
-KEY_BYTES = 32
-SALT_BYTES = 16
-PAGE_BYTES = 4096
 CACHE_KIB = 64 * 1024
 # With exclusive locking SQLite keeps its journal and only blanks the header; this much may stay on the disk.
 JOURNAL_KEPT_BYTES = 4 * 1024 * 1024
+COPY_BYTES = 1024 * 1024  # at a time
 LOCK_WAIT_S = 1.0  # a virus scanner lets go within it; a second program does not
 APPLICATION_ID = 0x48754461  # "HuDa"
 
@@ -100,31 +102,6 @@ _EXPECTED = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseKey:
-    """Key of one file: `raw` 32 bytes, `salt` 16 bytes (the file begins with it). Random, never derived."""
-
-    raw: bytes = field(repr=False)
-    salt: bytes = field(repr=False)
-
-    def __post_init__(self) -> None:
-        # SQLCipher takes a raw key of another length for a passphrase, silently.
-        if len(self.raw) != KEY_BYTES or len(self.salt) != SALT_BYTES:
-            raise ValueError("a database key is 32 bytes, its salt 16")
-
-    @classmethod
-    def make(cls, random: Callable[[int], bytes]) -> DatabaseKey:
-        return cls.of_bytes(random(KEY_BYTES + SALT_BYTES))
-
-    @classmethod
-    def of_bytes(cls, data: bytes) -> DatabaseKey:
-        """From 48 bytes, key then salt; ValueError for another length."""
-        return cls(raw=data[:KEY_BYTES], salt=data[KEY_BYTES:])
-
-    def to_bytes(self) -> bytes:
-        return self.raw + self.salt
-
-
 class CipherFile:
     """An open file: `with file.writing() as connection` is one transaction on its one connection.
 
@@ -142,6 +119,7 @@ class CipherFile:
         self._closed = False
         self._gate = threading.Lock()
         self._interruptible = False
+        self._reader: int | None = None
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -198,6 +176,42 @@ class CipherFile:
             disk.sync_folder(self.path.parent)
         self.opened_hot = False
 
+    def doubt(self) -> None:
+        """The next opening counts as one after a crash: the content is checked before it is used."""
+        disk.write_whole(_beside(self.path, _UNPROVEN), b"")
+
+    def copy(self, target: Path) -> Steps[bytes]:
+        """Copies the file byte for byte to `target`, as it stands between two transactions, and makes it durable; the
+        SHA-256 of what was read. Nobody writes meanwhile. VaultProblem of the disk; `target` is then incomplete."""
+        with self._taking_turn(), disk.disk_errors():
+            size, digest = self.path.stat().st_size, hashlib.sha256()
+            reader = self._own_reader()
+            os.lseek(reader, 0, os.SEEK_SET)
+            with target.open("xb") as copied:
+                for at in range(0, size, COPY_BYTES):
+                    data = os.read(reader, COPY_BYTES)
+                    digest.update(data)
+                    copied.write(data)
+                    yield Progress(done=min(at + COPY_BYTES, size), of=size)
+                copied.flush()
+                os.fsync(copied.fileno())
+            if os.name == "nt":
+                self._close_reader()  # there it keeps no lock, but keeps the file from being replaced
+            return digest.digest()
+
+    def _own_reader(self) -> int:
+        """A handle of our own for reading. It is closed only after the connection: see `_OPEN`."""
+        if self._reader is not None and not os.path.samestat(os.fstat(self._reader), self.path.stat()):
+            self._close_reader()
+        if self._reader is None:
+            self._reader = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        return self._reader
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            os.close(self._reader)
+            self._reader = None
+
     def close(self) -> None:
         """Waits for the running transaction and closes; SQLite removes its journal. Twice does nothing."""
         if self._owner == threading.get_ident():
@@ -205,6 +219,7 @@ class CipherFile:
         with self._turn:
             self._closed = True
             self.engine.dispose()
+            self._close_reader()
             _OPEN.discard(self.path.resolve())
 
     @contextmanager
@@ -252,9 +267,9 @@ def open_existing(path: Path, key: DatabaseKey, *, shielded: bool = True) -> Cip
     `shielded`: memory is locked and wiped piece by piece. The county does without: its key lies in a file on the same
     machine, and many small writes take four times as long (docs/decisions/0016).
 
-    VaultProblem: "vault-missing", "vault-not-encrypted" (a plain SQLite file), "vault-foreign" (another file,
-    or the key of another), "vault-damaged", "vault-in-use" (a second program), "disk-full", "disk-error",
-    "folder-read-only".
+    VaultProblem: "vault-missing", "vault-empty" (no byte), "vault-not-encrypted" (a plain SQLite file),
+    "vault-foreign" (another file, or the key of another), "vault-cut" (it ends too soon, or inside a page),
+    "vault-damaged" (pages=how many), "vault-in-use" (a second program), "disk-full", "disk-error", "folder-read-only".
     """
     if path.resolve() in _OPEN:
         raise VaultProblem("vault-in-use")
@@ -270,11 +285,13 @@ def open_existing(path: Path, key: DatabaseKey, *, shielded: bool = True) -> Cip
     except VaultProblem as problem:
         if problem.code == "vault-in-use" and not marked:
             unproven.unlink(missing_ok=True)  # it was the journal of the program that has the file open
+        if problem.code == "vault-damaged":
+            raise _told_apart(path, key) from problem
         raise
     try:
         # SQLite takes no notice of half a page at the end. After a rollback there is none.
         if path.stat().st_size % PAGE_BYTES:
-            raise VaultProblem("vault-damaged", pages=1)
+            raise VaultProblem("vault-cut")
     except BaseException:
         file.close()
         raise
@@ -306,9 +323,20 @@ def _assert_ours(path: Path, key: DatabaseKey) -> None:
     if head == _PLAIN_MAGIC:
         raise VaultProblem("vault-not-encrypted")
     if len(head) < SALT_BYTES:
-        raise VaultProblem("vault-damaged", pages=1)
+        raise VaultProblem("vault-cut" if head else "vault-empty")
     if head != key.salt:
         raise VaultProblem("vault-foreign")
+
+
+def _told_apart(path: Path, key: DatabaseKey) -> VaultProblem:
+    """Why a file with our salt cannot be opened, by asking each of its pages. It is closed by now."""
+    with pages.Pages(path, key) as found:
+        condition = found.condition()
+    if condition.cut:
+        return VaultProblem("vault-cut")
+    if condition.pages == len(condition.damaged):
+        return VaultProblem("vault-foreign")
+    return VaultProblem("vault-damaged", pages=len(condition.damaged))
 
 
 def _open(path: Path, key: DatabaseKey, *, opened_hot: bool, shielded: bool) -> CipherFile:

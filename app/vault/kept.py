@@ -102,15 +102,17 @@ PRINT_JOB = Table(
 )
 
 STEPS: tuple[tuple[str, ...], ...] = ()  # statements of each later step; step n brings version n to n + 1
-_VERSION = "version"
+VERSION = "version"
 
 
 def prepare(tx: Transaction) -> None:
     """Bring the tables of a vault to this program's version; VaultProblem("vault-newer") for one from the future."""
     KEPT.create_all(tx)
     create_tables(tx)
-    version = setting(tx, _VERSION)
+    version = setting(tx, VERSION)
     current = len(STEPS) + 1
+    if version == current:
+        return  # and nothing is written: a full disk can still be opened
     if version is None:
         version = current
     if version > current:
@@ -118,7 +120,7 @@ def prepare(tx: Transaction) -> None:
     for statements in STEPS[version - 1 :]:
         for statement in statements:
             tx.execute(text(statement))
-    put_setting(tx, _VERSION, current)
+    put_setting(tx, VERSION, current)
 
 
 # --- settings ---
@@ -294,10 +296,20 @@ def sealed_from(tx: Transaction, chain_id: bytes, first: int, limit: int) -> lis
     return [(row.data, row.signature, row.payload) for row in tx.execute(query)]
 
 
-def chain_entries(tx: Transaction, chain_id: bytes) -> list[tuple[Entry, bytes, bytes, bytes]]:
-    """(entry, bytes, id, signature) of a whole chain in order, to be walked."""
-    query = select(ENTRY.c.data, ENTRY.c.id, ENTRY.c.signature).where(ENTRY.c.chain == chain_id).order_by(ENTRY.c.seq)
-    return [(decode_entry(row.data), row.data, row.id, row.signature) for row in tx.execute(query)]
+def chain_entries(tx: Transaction, chain_id: bytes, first: int = 0) -> list[tuple[Entry, bytes, bytes, bytes]]:
+    """(entry, bytes, id, signature) of a chain from number `first` on, in order, to be walked."""
+    query = select(ENTRY.c.data, ENTRY.c.id, ENTRY.c.signature).where(ENTRY.c.chain == chain_id, ENTRY.c.seq >= first)
+    return [
+        (decode_entry(row.data), row.data, row.id, row.signature) for row in tx.execute(query.order_by(ENTRY.c.seq))
+    ]
+
+
+def remove_entries(tx: Transaction, ids: Sequence[bytes]) -> None:
+    """Take entries out of the log: such as were signed again, and stand there under their new ids."""
+    for at in range(0, len(ids), 400):
+        part = ids[at : at + 400]
+        for table in (STREAM, PAYLOAD, ENTRY):
+            tx.execute(delete(table).where(table.c.id.in_(part)))
 
 
 def waiting(tx: Transaction) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random as chance
 import sqlite3
@@ -140,7 +141,9 @@ def test_an_existing_file_is_never_made_anew(path: Path, file: CipherFile) -> No
 
 
 def test_every_wrong_file_has_its_own_name_and_stays_as_it_is(path: Path, tmp_path: Path) -> None:
-    cipherfile.create(path, KEY).close()
+    made = cipherfile.create(path, KEY)
+    fill(made, 60)
+    made.close()
     good = path.read_bytes()
     plain = tmp_path / "plain.db"
     connection = sqlite3.connect(plain)
@@ -152,16 +155,29 @@ def test_every_wrong_file_has_its_own_name_and_stays_as_it_is(path: Path, tmp_pa
     cases = {
         "vault-not-encrypted": plain.read_bytes(),
         "vault-foreign": other.read_bytes(),
-        "vault-damaged": good[: len(good) // 2],
+        "vault-cut": good[: len(good) // 2],
+        "vault-empty": b"",
     }
     for code, data in cases.items():
         path.write_bytes(data)
         assert code_of(cipherfile.open_existing, path, KEY) == code
         assert path.read_bytes() == data
-    for data in (b"", good[:15], good[:100], good[:-1], good + b"x", KEY.salt + os.urandom(8176)):
+    for data in (good[:15], good[:100], good[:-1], good + b"x", good[:4096]):
         path.write_bytes(data)
-        assert code_of(cipherfile.open_existing, path, KEY) == "vault-damaged"
+        assert code_of(cipherfile.open_existing, path, KEY) == "vault-cut"
         assert path.read_bytes() == data
+    for page in range(len(good) // 4096):
+        data = good[: page * 4096 + 90] + bytes([good[page * 4096 + 90] ^ 1]) + good[page * 4096 + 91 :]
+        path.write_bytes(data)
+        with pytest.raises(VaultProblem, match="vault-damaged pages=1"):
+            opened = cipherfile.open_existing(path, KEY)
+            try:
+                opened.check()
+            finally:
+                opened.close()
+        assert path.read_bytes() == data
+    path.write_bytes(KEY.salt + os.urandom(8176))
+    assert code_of(cipherfile.open_existing, path, KEY) == "vault-foreign"
     path.unlink()
     assert code_of(cipherfile.open_existing, path, KEY) == "vault-missing"
     assert not path.exists()
@@ -172,9 +188,9 @@ def test_every_wrong_file_has_its_own_name_and_stays_as_it_is(path: Path, tmp_pa
 def test_a_wrong_key_is_not_a_damaged_file(path: Path) -> None:
     cipherfile.create(path, KEY).close()
     assert code_of(cipherfile.open_existing, path, DatabaseKey.make(os.urandom)) == "vault-foreign"
-    # With the right salt only the check sum of the first page can say it.
+    # With the right salt no page proves to be of this key.
     wrong = DatabaseKey(raw=os.urandom(32), salt=KEY.salt)
-    assert code_of(cipherfile.open_existing, path, wrong) == "vault-damaged"
+    assert code_of(cipherfile.open_existing, path, wrong) == "vault-foreign"
     cipherfile.open_existing(path, KEY).close()
 
 
@@ -226,7 +242,7 @@ def test_no_flipped_bit_is_silent(path: Path, file: CipherFile) -> None:
         path.write_bytes(flipped)
         opened, code = attempt(path)
         if opened is None:
-            assert code in {"vault-damaged", "vault-foreign"}
+            assert code in {"vault-damaged", "vault-foreign", "vault-cut"}
             continue
         # A page that nobody needs is read around: then nothing differs, and the check still tells.
         with refused("vault-damaged", or_nothing=True):
@@ -296,10 +312,40 @@ def test_a_flipped_bit_in_a_hot_journal_is_never_taken_for_a_clean_start(path: P
         journal.write_bytes(flipped)
         opened, code = attempt(path)
         if opened is None:
-            assert code in {"vault-damaged", "disk-error"}
+            assert code in {"vault-damaged", "vault-cut", "disk-error"}
             continue
         assert opened.opened_hot
         opened.close()
+
+
+def test_a_copy_is_the_file_between_two_transactions_and_drops_no_lock(path: Path, file: CipherFile) -> None:
+    fill(file, 300)
+    for number in range(2):
+        target = path.with_name(f"copy-{number}.db")
+        steps = file.copy(target)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                digest = end.value
+                break
+        assert hashlib.sha256(target.read_bytes()).digest() == digest
+        copied = cipherfile.open_existing(target, KEY)
+        assert count(copied) == 300 + 5 * number
+        copied.check()
+        copied.close()
+        with file.writing() as connection:
+            for n in range(5):
+                connection.exec_driver_sql("INSERT INTO t (body) VALUES (?)", (f"later-{number}-{n}",))
+    script = (
+        "import fcntl, os, sys, struct\n"
+        "file = os.open(sys.argv[1], os.O_RDWR)\n"
+        "lock = struct.pack('hhqqi', fcntl.F_WRLCK, os.SEEK_SET, 0x40000000, 512, 0)\n"
+        "print(struct.unpack('hhqqi', fcntl.fcntl(file, fcntl.F_GETLK, lock))[0] == fcntl.F_UNLCK)\n"
+    )
+    if sys.platform == "linux":
+        run = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+        assert run.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("seed", [1, 2])
