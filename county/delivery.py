@@ -44,12 +44,13 @@ Heads = Mapping[bytes, tuple[int, bytes]]  # root -> (n, H_n)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A device in force, as the log knows it."""
+    """A device as the log knows it; one that was ended is not `alive`: it may hand in, and gets nothing."""
 
     id: bytes
     transport_key: bytes
     workplace: bytes
     vault: bytes
+    alive: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +63,18 @@ class _Page:
 
 
 def device(tx: Transaction, identity: bytes) -> Device:
-    """The device with this id; CountyRefusal("not-authorised") when it is unknown or was ended."""
+    """The device with this id; CountyRefusal("not-authorised") when it is unknown."""
     table = TABLES[DEVICE.number]
-    row = tx.execute(select(table).where(table.c.id == identity, table.c.alive)).mappings().first()
+    row = tx.execute(select(table).where(table.c.id == identity)).mappings().first()
     if row is None or not row["transport_key"] or not row["workplace"] or not row["vault"]:
         raise CountyRefusal("not-authorised")
-    return Device(id=identity, transport_key=row["transport_key"], workplace=row["workplace"], vault=row["vault"])
+    return Device(
+        id=identity,
+        transport_key=row["transport_key"],
+        workplace=row["workplace"],
+        vault=row["vault"],
+        alive=bool(row["alive"]),
+    )
 
 
 # --- the set of a vault ---

@@ -1,7 +1,8 @@
 """What the county takes: a packet is judged entry by entry before anything is locked or written. Pure.
 
 Judged are form, chain, signature and commitments, never what an entry says: business rules do not refuse. An entry that
-the county has is skipped when its id is the same (the overlap by one) and condemns the chain when it is not.
+the county has is skipped when its id is the same (the overlap by one) and condemns the chain when it is not. A chain
+that no entry of is here may begin with a packet once a `signer` record announces it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from app.errors import ChainBroken, CountyRefusal
 from app.ledger import chain as chains
 from app.ledger.act import Signed
-from app.ledger.chain import Chain
+from app.ledger.chain import CITES, Chain
 from app.ledger.entry import Entry, Kind, Withheld, decode_entry, dot, entry_id, open_payload, signed_bytes
 from app.ledger.signatures import verify_signature
 from app.sync.protocol import PACKET_ENTRIES, Packet, Sealed
@@ -38,10 +39,19 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the county knows of one chain: where it stands, and the ids of entries that the packet may repeat."""
+    """What the county knows of one chain: where it stands (None: announced, not begun), the ids of entries that the
+    packet may repeat, and who was announced: (staff, public key). Of its entries the first `until` may enter the log
+    (None: all of them); what comes behind is held because of the record `ended`, a signer's or a device's."""
 
-    chain: Chain
+    chain: Chain | None
     ids: Mapping[int, bytes] = field(default_factory=dict)
+    announced: frozenset[tuple[bytes, bytes]] = frozenset()
+    until: int | None = None
+    ended: bytes = b""
+
+    @property
+    def next_seq(self) -> int:
+        return 0 if self.chain is None else self.chain.next_seq
 
 
 class Fork(CountyRefusal):
@@ -56,19 +66,19 @@ class Fork(CountyRefusal):
 def judge(packet: Packet, known: Known) -> list[Judged]:
     """The entries of `packet` that are new, in order; empty when the county has them all.
 
-    CountyRefusal("chain-gap", expected, found), Fork, ChainBroken for bytes, links, signatures or commitments that do
-    not hold: the first thing that is wrong refuses the packet whole."""
+    CountyRefusal("chain-gap", expected, found | "chain-unknown"), Fork, ChainBroken for bytes, links, signatures or
+    commitments that do not hold: the first thing that is wrong refuses the packet whole."""
     if len(packet.entries) > MAX_ENTRIES:
         raise CountyRefusal("packet-too-large", limit=PACKET_ENTRIES)
-    if packet.start > known.chain.next_seq:
-        raise CountyRefusal("chain-gap", expected=known.chain.next_seq, found=packet.start)
+    if packet.start > known.next_seq:
+        raise CountyRefusal("chain-gap", expected=known.next_seq, found=packet.start)
     state = known.chain
     judged: list[Judged] = []
     for seq, sealed in enumerate(packet.entries, packet.start):
-        if seq < known.chain.next_seq:
-            _repeat(packet.chain, seq, sealed, known)
+        if known.chain is not None and seq < known.chain.next_seq:
+            _repeat(known.chain, seq, sealed, known)
             continue
-        fresh = extend(state, sealed)
+        fresh = _begin(packet.chain, sealed, known) if state is None else extend(state, sealed)
         if fresh.entry.seq != seq:
             raise ChainBroken("packet-form")
         judged.append(fresh)
@@ -104,11 +114,14 @@ def extend(state: Chain, sealed: Sealed) -> Judged:
 
 
 def judge_genesis(data: bytes, signature: bytes, payload: bytes) -> Judged:
-    """The first entry of a new chain, judged; ChainBroken when it is not one, or not its person's."""
+    """The first entry of a new chain, judged; ChainBroken when it is not one, or not its person's, or says more than a
+    first entry does."""
     entry, identity = decode_entry(data), entry_id(data)
     state = chains.begin(entry, identity, signature)
-    if entry.actor is None or entry.roots != (entry.actor,):
+    if entry.actor is None or entry.roots != (entry.actor,) or entry.changes or entry.original is not None:
         raise ChainBroken("not-a-genesis")
+    cited(entry)
+    _check_numbers(entry)
     open_payload(entry, payload)
     return Judged(
         entry=entry,
@@ -134,15 +147,39 @@ def judge_own(signed: Sequence[Signed], states: Mapping[bytes, Chain]) -> list[J
     return judged
 
 
-def _repeat(chain: bytes, seq: int, sealed: Sealed, known: Known) -> None:
+def cited(entry: Entry) -> tuple[bytes, int, bytes] | None:
+    """(chain, seq, entry id) where the person's chain before ended, None when the genesis `entry` cites none.
+    ChainBroken("not-a-genesis") for a citation of another form."""
+    told = (entry.body or {}).get(CITES)
+    if told is None:
+        return None
+    if type(told) is not list or [type(part) for part in told] != [bytes, int, bytes]:
+        raise ChainBroken("not-a-genesis")
+    chain, seq, identity = told
+    if len(chain) != 16 or not 0 <= seq < 2**31 or len(identity) != 32:
+        raise ChainBroken("not-a-genesis")
+    return chain, seq, identity
+
+
+def _begin(chain: bytes, sealed: Sealed, known: Known) -> Judged:
+    """The first entry of a chain that a record announced: for this person, with this key."""
+    fresh = judge_genesis(*sealed)
+    if fresh.entry.chain != chain:
+        raise ChainBroken("packet-form")
+    if (fresh.entry.actor, fresh.chain.public_key) not in known.announced:
+        raise CountyRefusal("chain-unknown")
+    return fresh
+
+
+def _repeat(state: Chain, seq: int, sealed: Sealed, known: Known) -> None:
     """An entry for a place that the county has filled: the same, or proof of a fork, or nothing at all."""
     identity = entry_id(sealed[0])
     if known.ids.get(seq) == identity:
         return
     entry = decode_entry(sealed[0])
-    if entry.chain != chain or entry.seq != seq:
+    if entry.chain != state.id or entry.seq != seq:
         raise ChainBroken("packet-form")
-    _verify(known.chain, identity, sealed[1])
+    _verify(state, identity, sealed[1])
     raise Fork(seq, sealed)
 
 

@@ -5,6 +5,9 @@ entries and payloads, moves the streams on, closes with a `heads` entry of the s
 computes the root a second way from what storage holds, and folds. Only after the commit is the checkpoint signed, so no
 signed statement exists about a tree that was not kept; the signature is deterministic: none can differ after a crash.
 
+What an ended chain or device hands in is judged like all else and then held: kept apart with its bytes, while the log
+itself gets an entry of the server that names every held entry by its id and the record that ended its chain or device.
+
 What is held in memory (peaks, stream heads, chains) copies the tables; after a failed transaction it is read anew.
 """
 
@@ -13,7 +16,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -21,10 +24,10 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from app.errors import ChainBroken, CountyRefusal
 from app.ledger import checkpoint as checkpoints
 from app.ledger import streams
-from app.ledger.act import Circumstances, Pen, Signed, write_body
+from app.ledger.act import Circumstances, Pen, Signed, write, write_body
 from app.ledger.authority import KINDS as AUTHORITY_KINDS
-from app.ledger.chain import ALGORITHM, PUBLIC_KEY, Chain
-from app.ledger.entry import Change, Entry, Kind, decode_entry, entry_id, signed_bytes
+from app.ledger.chain import ALGORITHM, PUBLIC_KEY, Chain, begin, extend
+from app.ledger.entry import Act, Change, Entry, Kind, decode_entry, entry_id, signed_bytes
 from app.ledger.registers import Register
 from app.ledger.signatures import verify_signature
 from app.ledger.tree import MapTree, Tree, verify_growth
@@ -34,8 +37,8 @@ from app.models.store import Item, Transaction, fold, load_authority, refold, re
 from app.models.tables import ENTRY, PAYLOAD, STREAM, TABLES
 from app.sync.protocol import ChainHead, Packet, Receipt
 from app.vault.cipherfile import CipherFile
-from county.intake import Fork, Judged, Known, judge, judge_own
-from county.tables import ACTED, CHAIN, CHECKPOINT, FORK, HEAD, NODE, insert_many
+from county.intake import Fork, Judged, Known, cited, judge, judge_own
+from county.tables import ACTED, CHAIN, CHECKPOINT, FORK, HEAD, NODE, QUARANTINE, insert_many
 
 HEADS_SIZE = 1
 HEADS_ROOT = 2
@@ -61,6 +64,14 @@ class StreamHead:
     n: int
     head: bytes
     last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Which device hands a packet in, and whether the county has ended it."""
+
+    id: bytes
+    ended: bool = False
 
 
 class StoredNodes:
@@ -146,13 +157,18 @@ class Log:
 
     # --- taking ---
 
-    def submit(self, packet: Packet, size: int) -> Receipt:
-        """Take a packet and prove where its entries stand, growing from the reader's `size`. A packet that the county
-        has already gets its receipt again. As `intake.judge`, and CountyRefusal("chain-unknown" | "chain-revoked")."""
+    def submit(self, packet: Packet, size: int, device: Sender | None = None) -> Receipt:
+        """Take a packet that `device` handed in and prove where its entries stand, growing from the reader's `size`. A
+        packet that the county has already gets its receipt again.
+
+        Where a chain was ended behind some entries of the packet, the receipt covers those, and the others have to come
+        again: of an ended chain or device all that is new is held. As `intake.judge`, and CountyRefusal(
+        "chain-unknown" | "chain-held", held: how many entries of the chain are held now)."""
         while True:
+            good: list[Judged] = []
             with self.reading() as tx:
                 self._check_size(size)
-                known = self._known(tx, packet)
+                known = self._known(tx, packet.chain, packet, device)
             try:
                 judged = judge(packet, known)  # outside the turn: all the signatures
             except Fork as fork:
@@ -160,11 +176,34 @@ class Log:
                 raise
             if judged:
                 with self.writing() as tx:
-                    if self.chains[packet.chain] != known.chain:
-                        continue  # another packet of the same chain came first
-                    self.append(tx, judged)
+                    if self._known(tx, packet.chain, packet, device) != known:
+                        continue  # another packet of the same chain came first, or somebody ended it
+                    until = known.until
+                    good = judged if until is None else [item for item in judged if item.entry.seq < until]
+                    if good:
+                        self.append(tx, good)
+                    else:
+                        self._hold(tx, judged, known.ended, device)
             with self.reading() as tx:
+                stands = self.chains.get(packet.chain)
+                in_log = stands is not None and packet.start + len(packet.entries) <= stands.next_seq
+                if not (good or in_log):
+                    raise CountyRefusal("chain-held", held=len(_held(tx, packet.chain, stands)[1]))
                 return self._receipt(tx, packet.chain, packet.start, len(packet.entries), size)
+
+    def _hold(self, tx: Transaction, judged: Sequence[Judged], ended: bytes, device: Sender | None) -> None:
+        """Keep judged entries apart and commit to them in the log: an act of the server on the person's stream, its
+        references the record that ended the chain or device, and behind it the ids of what is held."""
+        sender = bytes(16) if device is None else device.id
+        held = [
+            (i.id, i.dot, i.entry.chain, i.entry.seq, i.data, i.signature, i.payload, sender, self.clock(), None)
+            for i in judged
+        ]
+        insert_many(tx, QUARANTINE, held)
+        pen = Pen(chain=self.chains[self.keys.service_chain], seed=self.keys.service_seed)
+        staff, refs = judged[0].chain.actor or bytes(16), [ended, *(item.id for item in judged)]
+        signed, _ = write(pen, Act.HOLD, [staff], [], Circumstances(wall=self.clock()), bytes, refs)
+        self.write(tx, [signed])
 
     def write(self, tx: Transaction, signed: Sequence[Signed]) -> range:
         """Take entries of the county's own chains, judged like any others; their positions."""
@@ -176,6 +215,7 @@ class Log:
         _, old_root = _newest(tx)
         self._fits = False  # until the commit: what is held in memory runs ahead of the tables from here
         self._check_links(judged)
+        self._check_citations(tx, judged)
         self._check_originals(tx, judged)
         self._check_seen({item.entry.seen for item in judged if item.entry.seen is not None})
         positions = range(first, first + len(judged))
@@ -208,6 +248,18 @@ class Log:
             if (item.entry.seq, item.entry.prev) != fits:
                 raise ChainBroken("chain-gap", expected=fits[0], found=item.entry.seq)
             now[item.entry.chain] = item.chain
+
+    def _check_citations(self, tx: Transaction, judged: Sequence[Judged]) -> None:
+        """A chain may go on from another one of the same person. The end of that may come later, or never: it is not
+        asked for."""
+        for item in judged:
+            told = cited(item.entry) if item.entry.kind == Kind.GENESIS else None
+            if told is None:
+                continue
+            before = self.chains.get(told[0])
+            owners = {before.actor} if before is not None else {signer.staff for signer in _signers(tx, told[0])}
+            if owners - {item.entry.actor}:
+                raise ChainBroken("citation-foreign")
 
     def _check_seen(self, claims: Iterable[tuple[int, int, bytes]]) -> None:
         """What the authors say they saw is this log: one that claims another would make it unprovable for good."""
@@ -341,25 +393,39 @@ class Log:
         if not 0 <= size <= self.tree.size:
             raise CountyRefusal("log-shorter", shown=size, held=self.tree.size)
 
-    def chain_head(self, chain: bytes) -> ChainHead:
-        """How far the county holds a chain; CountyRefusal("chain-unknown")."""
+    def chain_head(self, chain: bytes, device: Sender | None = None) -> ChainHead:
+        """How far the county holds a chain, for `device`; CountyRefusal("chain-unknown")."""
         with self.reading() as tx:
-            known = self.chains.get(chain)
-            if known is None:
-                raise CountyRefusal("chain-unknown")
+            stands = self.chains.get(chain)
+            revoked = _holds(self._known(tx, chain, None, device), stands)
             forked = tx.scalar(select(func.count()).select_from(FORK).where(FORK.c.chain == chain))
-            state = "forked" if forked else "ok" if _in_force(tx, chain) else "revoked"
-            return ChainHead(next_seq=known.next_seq, head=known.head, state=state)
+            held = len(_held(tx, chain, stands)[1]) if revoked else 0
+            next_seq, head = (0, bytes(32)) if stands is None else (stands.next_seq, stands.head)
+            state = "forked" if forked else "revoked" if revoked else "ok"
+            return ChainHead(next_seq=next_seq, head=head, state=state, held=held)
 
-    def _known(self, tx: Transaction, packet: Packet) -> Known:
-        state = self.chains.get(packet.chain)
-        if state is None:
+    def _known(self, tx: Transaction, chain: bytes, packet: Packet | None, device: Sender | None) -> Known:
+        """What is known of a chain, as far as a packet that `device` sends is concerned."""
+        stands, signers = self.chains.get(chain), _signers(tx, chain)
+        if not signers:
             raise CountyRefusal("chain-unknown")
-        if not _in_force(tx, packet.chain):
-            raise CountyRefusal("chain-revoked")
-        within = (ENTRY.c.chain == packet.chain) & (ENTRY.c.seq >= packet.start)
-        rows = tx.execute(select(ENTRY.c.seq, ENTRY.c.id).where(within).limit(len(packet.entries)))
-        return Known(chain=state, ids={row.seq: row.id for row in rows})
+        until, ended = None, b""
+        if device is not None and device.ended:
+            until, ended = 0, device.id
+        elif not any(signer.alive for signer in signers):
+            last = max(signers, key=lambda signer: -1 if signer.last_seq is None else signer.last_seq)
+            until, ended = (0 if last.last_seq is None else last.last_seq + 1), last.id
+        ids: dict[int, bytes] = {}
+        if packet is not None:
+            within = (ENTRY.c.chain == chain) & (ENTRY.c.seq >= packet.start)
+            rows = tx.execute(select(ENTRY.c.seq, ENTRY.c.id).where(within).limit(len(packet.entries)))
+            ids = {row.seq: row.id for row in rows}
+        announced = frozenset((signer.staff, signer.public_key) for signer in signers)
+        known = Known(chain=stands, ids=ids, announced=announced, until=until, ended=ended)
+        if packet is None or not _holds(known, stands):
+            return known
+        behind, held = _held(tx, chain, stands)
+        return replace(known, chain=behind, ids=ids | held)
 
     def _receipt(self, tx: Transaction, chain: bytes, start: int, count: int, size: int) -> Receipt:
         within = (ENTRY.c.chain == chain) & (ENTRY.c.seq >= start) & (ENTRY.c.seq < start + count)
@@ -397,9 +463,30 @@ def _newest(tx: Transaction) -> tuple[int, bytes]:
     return (row.size, row.root) if row else (0, b"")
 
 
-def _in_force(tx: Transaction, chain: bytes) -> bool:
+def _signers(tx: Transaction, chain: bytes) -> Sequence[Any]:
+    """The records that tie a chain to a person, in force or ended; those that nobody with authority wrote are not
+    among them."""
     table = TABLES[SIGNER.number]
-    return tx.scalar(select(table.c.id).where(table.c.chain == chain, table.c.alive).limit(1)) is not None
+    return tx.execute(select(table).where(table.c.chain == chain).order_by(table.c.id)).all()
+
+
+def _holds(known: Known, stands: Chain | None) -> bool:
+    """Whether nothing behind what the log has of the chain may enter it."""
+    return known.until is not None and (0 if stands is None else stands.next_seq) >= known.until
+
+
+def _held(tx: Transaction, chain: bytes, stands: Chain | None) -> tuple[Chain | None, dict[int, bytes]]:
+    """Where a chain stands with what is held of it behind the log's entries, and seq -> id of that."""
+    state, found = stands, dict[int, bytes]()
+    first = 0 if stands is None else stands.next_seq
+    query = select(QUARANTINE).where(QUARANTINE.c.chain == chain, QUARANTINE.c.seq >= first)
+    for row in tx.execute(query.order_by(QUARANTINE.c.seq)):
+        entry, sealed = decode_entry(row.entry), (row.id, row.signature)
+        if entry.prev != (bytes(32) if state is None else state.head):
+            continue  # held of a tail that the log has otherwise by now
+        state = begin(entry, *sealed) if state is None else extend(state, entry, *sealed)
+        found[row.seq] = row.id
+    return state, found
 
 
 def _chain_of(row: Any) -> Chain:

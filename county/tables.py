@@ -1,8 +1,8 @@
 """The kept tables of the county, beside the log and what is derived from it.
 
 They change by numbered steps, never by derivation: where chains stand, the nodes of the log's tree, the place of each
-stream in the tree of heads, what was signed, enrolment codes (only the SHA-256 of their secrets), used nonces, and what
-a fork left as evidence. Whatever the log itself says is not said here again.
+stream in the tree of heads, what was signed, enrolment codes (only the SHA-256 of their secrets), used nonces, what a
+fork left as evidence, and what came from ended chains and devices. Whatever the log itself says is not said here again.
 """
 
 from __future__ import annotations
@@ -92,6 +92,22 @@ FORK = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("received", BigInteger, nullable=False),
     UniqueConstraint("chain", "seq", "signature"),
+)
+
+# What a chain or a device that was ended handed in: checked, never sequenced, never dropped.
+QUARANTINE = Table(
+    "quarantine",
+    KEPT,
+    Column("id", LargeBinary, primary_key=True),
+    Column("dot", LargeBinary, nullable=False, index=True),
+    Column("chain", LargeBinary, nullable=False, index=True),
+    Column("seq", Integer, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("device", LargeBinary, nullable=False),  # who handed it in
+    Column("received", BigInteger, nullable=False),
+    Column("restated", LargeBinary),  # dot of the entry that says it again, once it was admitted
 )
 
 SETTING = Table(

@@ -39,6 +39,7 @@ from county.cards import china_day
 from county.delivery import Deliveries, Device
 from county.enrolment import SECRET_BYTES
 from county.keys import CERTIFICATE, TLS_KEY
+from county.sequencer import Sender
 from county.tables import NONCE
 
 RETRY_S: Final = 30
@@ -60,7 +61,8 @@ STATUS: Final = {
     "chain-forked": 409,
     "chain-unknown": 409,
     "log-shorter": 409,
-    "chain-revoked": 423,
+    "chain-held": 423,
+    "device-revoked": 423,
     "packet-too-large": 413,
     "body-too-large": 413,
     "blob-too-large": 413,
@@ -117,14 +119,17 @@ class Calls:
         self.deliveries = Deliveries(county.log, county.root)
         self.nonces = Nonces(county)
 
-    def device(self, request: Request, body: bytes) -> Device:
-        """Who asks, proved. CountyRefusal("not-authorised")."""
+    def device(self, request: Request, body: bytes, *, ended: bool = False) -> Device:
+        """Who asks, proved. CountyRefusal("not-authorised" | "device-revoked"); with `ended` a device that was ended
+        may ask too: what it still has may be handed in, nothing is handed out."""
         claim = Claim.parse(request.headers.get("authorization", ""))
         with self.county.log.reading() as tx:
             known = delivery.device(tx, claim.device)
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         claim.check(known.transport_key, request.method, target, body)
         self.nonces.take(claim)
+        if not (known.alive or ended):
+            raise CountyRefusal("device-revoked")
         return known
 
     def county_key(self, _request: Request, _body: bytes) -> Response:
@@ -139,7 +144,7 @@ class Calls:
         return _answer(enrolment.enrol(self.county, EnrolRequest.decode(body)).encode())
 
     def hello(self, request: Request, body: bytes) -> Response:
-        self.device(request, body)
+        self.device(request, body, ended=True)
         size = _size(request)
         with self.county.log.reading():
             hello = Hello(
@@ -152,15 +157,15 @@ class Calls:
         return _answer(hello.encode())
 
     def chain(self, request: Request, body: bytes) -> Response:
-        self.device(request, body)
-        return _answer(self.county.log.chain_head(_id(request, "chain")).encode())
+        sender = self.device(request, body, ended=True)
+        return _answer(self.county.log.chain_head(_id(request, "chain"), _sender(sender)).encode())
 
     def entries(self, request: Request, body: bytes) -> Response:
-        self.device(request, body)
+        sender = self.device(request, body, ended=True)
         packet = Packet.decode(body)
         if packet.chain != _id(request, "chain"):
             raise ChainBroken("packet-form")
-        return _answer(self.county.log.submit(packet, _size(request)).encode())
+        return _answer(self.county.log.submit(packet, _size(request), _sender(sender)).encode())
 
     def delivery(self, request: Request, body: bytes) -> Response:
         known = self.device(request, body)
@@ -170,11 +175,11 @@ class Calls:
         return _answer(page.encode())
 
     def blob_head(self, request: Request, body: bytes) -> Response:
-        self.device(request, body)
+        self.device(request, body, ended=True)
         return _extent(self.blobs.extent(request.path_params["digest"]))
 
     def blob_patch(self, request: Request, body: bytes) -> Response:
-        self.device(request, body)
+        self.device(request, body, ended=True)
         offset = request.headers.get("upload-offset", "")
         if not (offset.isascii() and offset.isdecimal() and len(offset) < 12):
             raise ChainBroken("answer-form")
@@ -304,6 +309,10 @@ def _refusal(error: HudangError) -> Response:
 async def _no_page(_request: Request, _error: Exception) -> Response:
     body = Refusal(code="no-such-page").encode()
     return Response(body, status_code=404, media_type=CONTENT_TYPE)
+
+
+def _sender(device: Device) -> Sender:
+    return Sender(id=device.id, ended=not device.alive)
 
 
 def _extent(extent: Extent) -> Response:

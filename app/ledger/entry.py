@@ -67,6 +67,7 @@ class Act(IntEnum):
     LEAVE = 24
     RECOVER = 25
     CHANGE_KEYS = 26
+    HOLD = 27
 
 
 class Withheld:

@@ -9,7 +9,8 @@ type `CONTENT_TYPE` did not come from a county.
     POST  /v1/enrolments                  EnrolRequest -> Invitation (again, now used)
     GET   /v1/hello?size=N                Hello: time, checkpoint, consistency proof from size N
     GET   /v1/chains/<chain>              ChainHead
-    POST  /v1/chains/<chain>/entries?size=N   packet -> Receipt
+    POST  /v1/chains/<chain>/entries?size=N   packet -> Receipt, which may cover the beginning of it alone; nothing of
+                                          an ended chain's: 423 `chain-held`, once all of the packet is kept apart
     POST  /v1/delivery                    DeliveryRequest -> Delivery
     HEAD, PATCH, GET /v1/blobs/<sha256>   as in the IETF draft on resumable uploads: `Upload-Offset` says how many
                                           bytes are durable; `Upload-Complete: ?1` stands on the last PATCH and in
@@ -191,20 +192,24 @@ class Hello:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainHead:
-    """How far the county holds a chain: `next_seq` entries, the last with id `head`; state ok, forked or revoked."""
+    """How far the county holds a chain: `next_seq` entries, the last with id `head`; state ok, forked or revoked. An
+    announced chain that has not begun has 0 entries and a head of 32 zero bytes. Nothing enters the log from a revoked
+    one any more: what comes is kept apart, and behind the log's entries `held` more are."""
 
     next_seq: int
     head: bytes
     state: str
+    held: int = 0
 
     def encode(self) -> bytes:
-        return encode({1: self.next_seq, 2: self.head, 3: self.state})
+        table: dict[int, Any] = {1: self.next_seq, 2: self.head, 3: self.state}
+        return encode({**table, 4: self.held} if self.held else table)
 
     @classmethod
     def decode(cls, data: bytes) -> ChainHead:
-        t = _table(data, 1, 2, 3)
-        _form(type(t[1]) is int and _is(t[2], 32) and type(t[3]) is str)
-        return cls(next_seq=t[1], head=t[2], state=t[3])
+        t = _table(data, 1, 2, 3, optional=(4,))
+        _form(_is_place(t[1]) and _is(t[2], 32) and type(t[3]) is str and _is_place(t.get(4, 0)))
+        return cls(next_seq=t[1], head=t[2], state=t[3], held=t.get(4, 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,20 +9,23 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from app.errors import CountyRefusal
+from app.errors import ChainBroken, CountyRefusal
 from app.ledger import card as cards
 from app.ledger import chain as chains
+from app.ledger.act import Circumstances, start
 from app.ledger.card import Outcome, Trust
-from app.ledger.entry import decode_entry, entry_id
+from app.ledger.entry import Act, decode_entry, entry_id
 from app.models.records.fieldwork import POOL
 from app.models.tables import TABLES
 from app.sync.protocol import EnrolmentCode, PoolFile
 from app.vault.attachments import unseal
 from county import demo, enrolment
+from county.administration import Author, Deed, said
 from county.keys import pin
 from county.tables import ENROLMENT
 from tests.county.conftest import Site
-from tests.county.laptop import Laptop, clock
+from tests.county.laptop import NOW, Laptop, clock
+from tests.county.verdicts import verdict
 
 
 def test_a_code_says_whom_it_is_for_and_which_county(site: Site, base: str) -> None:
@@ -107,3 +110,84 @@ def test_the_pool_of_a_workplace_opens_with_the_key_in_its_record(site: Site, la
     assert {one.card.pool for one in read if one.card} == {mine["pool_no"]}
     with pytest.raises(CountyRefusal, match="blob-unknown"):
         laptop.wire.blob(theirs["file"])
+
+
+# --- a chain that a record announced ---
+
+
+def announce(site: Site, by: Author, one: Laptop, **other: object) -> None:
+    """A signer record for the chain of `one`, written by `by`."""
+    facts = {
+        "staff": one.staff,
+        "chain": one.pen.chain.id,
+        "algorithm": 1,
+        "public_key": one.pen.chain.public_key,
+        "device": one.request.device,
+        **other,
+    }
+    with site.county.log.writing() as tx:
+        site.county.act(
+            tx, by, [Deed(act=Act.RECOVER, roots=[one.staff], said=[said("signer", os.urandom(16), facts)])]
+        )
+
+
+def going_on(old: Laptop, cites: object) -> Laptop:
+    """A new chain of the person of `old` on the same device, its first entry citing `cites`."""
+    seed = os.urandom(32)
+    genesis, pen = start(seed, os.urandom(16), old.staff, Circumstances(wall=NOW), {chains.CITES: cites})
+    return replace(old, pen=pen, log=[genesis])
+
+
+def test_a_chain_begins_by_the_countys_word(site: Site, laptop: Laptop) -> None:
+    laptop.new_household({"villager_group": "一组"})
+    cited = [laptop.pen.chain.id, laptop.pen.chain.next_seq - 1, laptop.pen.chain.head]
+    fresh = going_on(laptop, cited)  # the county has not even got what it cites
+    fresh.new_household({"villager_group": "二组"})
+    with pytest.raises(CountyRefusal, match="chain-unknown"):
+        fresh.send(0)
+    announce(site, site.by, fresh)
+    head = fresh.wire.chain(fresh.pen.chain.id)
+    assert (head.next_seq, head.head, head.state) == (0, bytes(32), "ok")
+    with pytest.raises(CountyRefusal, match="chain-gap"):
+        fresh.send(1)
+    assert sum(count for _, count in fresh.send(0).runs) == 2
+    assert fresh.send(0).runs == fresh.send(0).runs
+    assert fresh.wire.chain(fresh.pen.chain.id).next_seq == 2
+    laptop.send(0)  # the old chain is in force all the while
+    assert verdict(site).fault is None
+
+
+def test_only_the_announced_person_and_key_begin_a_chain(site: Site, laptop: Laptop) -> None:
+    other = site.staff("陆试三")
+    for wrong in ({"public_key": os.urandom(32)}, {"staff": other}):
+        fresh = going_on(laptop, [laptop.pen.chain.id, 0, laptop.log[0].id])
+        announce(site, site.by, fresh, **wrong)
+        with pytest.raises(CountyRefusal, match="chain-unknown"):
+            fresh.send(0)
+    fresh = going_on(laptop, [laptop.pen.chain.id, 0, laptop.log[0].id])
+    word = said(
+        "signer",
+        os.urandom(16),
+        {"staff": fresh.staff, "chain": fresh.pen.chain.id, "algorithm": 1, "public_key": fresh.pen.chain.public_key},
+    )
+    laptop.act(laptop.staff, [word], Act.RECOVER)  # its own word is no authority
+    laptop.send(0)
+    with pytest.raises(CountyRefusal, match="chain-unknown"):
+        fresh.send(0)
+    assert verdict(site).fault is None
+
+
+def test_a_chain_goes_on_from_one_of_the_same_person_only(site: Site, laptop: Laptop, new_laptop: object) -> None:
+    assert callable(new_laptop)
+    other = new_laptop("陆试三")
+    for cites, code in (
+        ([other.pen.chain.id, 0, other.log[0].id], "citation-foreign"),
+        ([laptop.pen.chain.id, 0], "not-a-genesis"),
+        ([laptop.pen.chain.id, -1, bytes(32)], "not-a-genesis"),
+        ("words", "not-a-genesis"),
+    ):
+        fresh = going_on(laptop, cites)
+        announce(site, site.by, fresh)
+        with pytest.raises((CountyRefusal, ChainBroken), match=code):
+            fresh.send(0)
+    assert verdict(site).fault is None

@@ -13,24 +13,12 @@ from app.errors import HudangError
 from app.ledger.act import Circumstances, Said, write
 from app.ledger.entry import Act, Change, encode_entry, entry_id, signed_bytes
 from app.ledger.signatures import ED25519, sign
-from app.ledger.verify import Report
 from app.models.records.registry import BY_NAME
-from county import archive
 from tests.county.conftest import Site
 from tests.county.laptop import Laptop, clock
+from tests.county.verdicts import verdict
 
 HOUSEHOLD, MEMBER = BY_NAME["household"].number, BY_NAME["member"].number
-
-
-def verdict(site: Site) -> Report:
-    """What the independent verifier says of the county's log now."""
-    steps = archive.verify_log(site.county)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            report: Report = finished.value
-            return report
 
 
 def test_a_laptop_that_claims_to_have_seen_another_log(site: Site, laptop: Laptop) -> None:

@@ -187,7 +187,7 @@ def test_nobody_uploads_without_a_known_device(laptop: Laptop) -> None:
         laptop.send(0)
 
 
-def test_the_work_of_an_ended_key_is_refused(site: Site, laptop: Laptop) -> None:
+def test_the_work_of_an_ended_key_is_held(site: Site, laptop: Laptop) -> None:
     laptop.send(0)
     signer = TABLES[BY_NAME["signer"].number]
     with site.county.log.writing() as tx:
@@ -196,9 +196,10 @@ def test_the_work_of_an_ended_key_is_refused(site: Site, laptop: Laptop) -> None
         deed = administration.Deed(act=Act.END, roots=[laptop.staff], said=[end])
         site.county.act(tx, site.by, [deed])
     laptop.new_household({"villager_group": "一组"})
-    with pytest.raises(CountyRefusal, match="chain-revoked"):
+    with pytest.raises(CountyRefusal, match="chain-held"):
         laptop.send(0)
-    assert laptop.wire.chain(laptop.pen.chain.id).state == "revoked"
+    head = laptop.wire.chain(laptop.pen.chain.id)
+    assert (head.state, head.next_seq, head.held) == ("revoked", 1, 1)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -48,6 +48,7 @@ MESSAGES: list[Any] = [
     ),
     Hello(time=5, oldest_protocol=1, newest_protocol=2, note=b"note", consistency=(H, H)),
     ChainHead(next_seq=7, head=H, state="ok"),
+    ChainHead(next_seq=7, head=H, state="revoked", held=3),
     Receipt(chain=ID, start=3, runs=((9, 2), (15, 1)), proofs=((H,), ()), note=b"note", consistency=(H,)),
     DeliveryRequest(cursor=4, digest=H, size=9, heads=((ID, 3, H),)),
     DeliveryRequest(cursor=4, digest=H, size=9),
