@@ -139,6 +139,28 @@ def write(
     return _next(pen, entry, Payload(secret, tuple(values)))
 
 
+def write_again(pen: Pen, old: Signed, at: Circumstances) -> tuple[Signed, Pen]:
+    """The next entry of `pen` says what `old` said, which never came to the county because an entry before it was lost.
+    It carries the old bytes and signature, so that its dot stays; ChainBroken("entry-too-large")."""
+    entry = replace(
+        old.entry,
+        chain=pen.chain.id,
+        seq=pen.chain.next_seq,
+        prev=pen.chain.head,
+        actor=pen.chain.actor,
+        wall=at.wall,
+        mono=at.mono,
+        seen=at.seen,
+        app=at.app,
+        original=old.entry.original or (old.data, old.signature),
+    )
+    data = encode_entry(entry)
+    identity = entry_id(data)
+    signature = sign(ED25519, pen.seed, signed_bytes(identity))
+    signed = Signed(entry=entry, id=identity, data=data, signature=signature, payload=old.payload)
+    return signed, replace(pen, chain=replace(pen.chain, next_seq=entry.seq + 1, head=identity))
+
+
 def write_body(pen: Pen, kind: Kind, body: Mapping[int, Any], at: Circumstances) -> tuple[Signed, Pen]:
     """The next entry of `pen` of a kind whose words are in the signed body (heads, rotate, epoch, redact)."""
     entry = Entry(

@@ -38,7 +38,7 @@ from app.sync.protocol import (
 )
 from app.sync.transport import County
 from app.text import tr
-from app.vault import kept
+from app.vault import kept, salvage
 from app.vault.kept import KeptChain, KeptReceipt
 from app.vault.vault import Vault
 
@@ -78,6 +78,7 @@ def run(vault: Vault, county: County, *, random: Random) -> Steps[Report]:
     received, same, pulled = 0, False, frozenset[bytes]()
     if not any(error.code == "chain-forked" for error in failed):  # else what comes contradicts what is here
         received, same, pulled = yield from _pull(vault, county)
+        pulled |= _mend(vault, county)
         with vault.reading() as tx:
             waiting = kept.waiting(tx)
         if waiting or (failed and received):
@@ -213,6 +214,35 @@ def _head(vault: Vault, county: County, chain: bytes) -> ChainHead:
     if head.next_seq == mine.state.next_seq and head.head != mine.state.head and not _has_tail(mine):
         raise CountyRefusal("chain-forked", seq=head.next_seq)
     return head
+
+
+def _mend(vault: Vault, county: County) -> frozenset[bytes]:
+    """Let go on the chains that waited for the county after a salvage or a restoration and have by now all that it
+    has; the roots touched."""
+    with vault.reading() as tx:
+        waiting = salvage.waiting_chains(tx)
+    touched = frozenset[bytes]()
+    for chain in sorted(waiting):
+        try:
+            head = _head(vault, county, chain)
+        except (CountyRefusal, ChainBroken) as error:
+            if error.code not in _OF_ONE_CHAIN:
+                raise
+            continue
+        with vault.transaction() as tx:
+            if head.next_seq <= _mine(kept.chain(tx, chain)).state.next_seq:
+                touched |= journal.mend(tx, chain, _seed(vault), county.clock()).roots
+    return touched
+
+
+def _seed(vault: Vault) -> bytes | None:
+    """The key that signs, None behind the curtain."""
+    try:
+        return vault.signing_seed
+    except VaultProblem as problem:
+        if problem.code != "signing-key-dropped":
+            raise
+        return None
 
 
 def _mine(found: KeptChain | None) -> KeptChain:

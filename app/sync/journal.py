@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.errors import ChainBroken
+from app.errors import ChainBroken, VaultProblem
 from app.ledger import chain as chains
 from app.ledger import checkpoint as checkpoints
-from app.ledger.act import Circumstances, Pen, Random, Said, Signed, start, write
+from app.ledger.act import Circumstances, Pen, Random, Said, Signed, start, write, write_again
 from app.ledger.authority import KINDS
 from app.ledger.chain import Chain
 from app.ledger.entry import (
@@ -34,7 +34,7 @@ from app.models.store import Item, Transaction
 from app.progress import Progress, Steps
 from app.sync.protocol import CountyKey, Delivered, Delivery, Receipt
 from app.text import tr
-from app.vault import kept
+from app.vault import kept, salvage
 from app.vault.vault import Vault
 
 COUNTY = "county.pub"
@@ -95,8 +95,11 @@ def append(
     random: Random,
     refs: Sequence[bytes] = (),
 ) -> Touched:
-    """One act of `author`: signed, chained, kept and folded."""
+    """One act of `author`: signed, chained, kept and folded. VaultProblem("exchange-first") after a salvage or a
+    restoration: only the county knows by then how far the chain is, and writing would fork it."""
     mine = _own(tx, author.chain)
+    if author.chain in salvage.waiting_chains(tx):
+        raise VaultProblem("exchange-first")
     if public_key(author.seed) != mine.state.public_key:
         raise ChainBroken("chain-foreign")  # a colleague's chain: it would be broken for good
     at = Circumstances(wall=now_ms, seen=_seen(tx), app=author.build)
@@ -120,6 +123,48 @@ def _own(tx: Transaction, chain_id: bytes) -> kept.KeptChain:
     if found is None or not found.own:
         raise ChainBroken("chain-foreign")
     return found
+
+
+def go_on(tx: Transaction, mine: kept.KeptChain) -> None:
+    """Let our own chain stand behind the last of its entries that follow each other here: what a disk had lost and the
+    county gave back. ChainBroken when they do not fit together."""
+    state, acknowledged = mine.state, mine.acknowledged
+    following = kept.chain_entries(tx, state.id, state.next_seq)
+    positions = kept.known_entries(tx, [identity for _, _, identity, _ in following])
+    for entry, _, identity, signature in following:
+        if entry.seq != state.next_seq:
+            break
+        if entry.seq:
+            state = chains.extend(state, entry, identity, signature)
+        else:
+            state = chains.begin(entry, identity, signature)
+        if acknowledged == entry.seq and positions[identity] is not None:
+            acknowledged += 1
+    if state != mine.state:
+        kept.put_chain(tx, state, own=True, acknowledged=acknowledged)
+
+
+def mend(tx: Transaction, chain: bytes, seed: bytes | None, now_ms: int) -> Touched:
+    """The county has nothing of this chain that is not here: it need not wait any longer. What stands behind a hole
+    never came to the county; it is signed again with `seed` and takes its place in the log, dots and facts as they
+    were. Without the seed of the chain's person it goes on waiting where anything stands there."""
+    mine = _own(tx, chain)
+    behind = kept.chain_entries(tx, chain, mine.state.next_seq)
+    if behind and (seed is None or public_key(seed) != mine.state.public_key):
+        return Touched()
+    ids = [identity for _, _, identity, _ in behind]
+    payloads, again = kept.payloads(tx, ids), list[Signed]()
+    pen = Pen(chain=mine.state, seed=seed or b"")
+    for entry, data, identity, signature in behind:
+        old = Signed(entry=entry, id=identity, data=data, signature=signature, payload=payloads[identity])
+        signed, pen = write_again(pen, old, Circumstances(wall=now_ms, seen=_seen(tx), app=entry.app))
+        again.append(signed)
+    kept.remove_entries(tx, ids)
+    kept.put_entries(tx, [kept.signed_row(signed) for signed in again], [signed.payload for signed in again])
+    kept.put_streams(tx, [(root, signed.id) for signed in again for root in signed.entry.roots])
+    kept.put_chain(tx, pen.chain, own=True, acknowledged=mine.acknowledged)
+    salvage.put_waiting_chains(tx, salvage.waiting_chains(tx) - {chain})
+    return Touched(roots=frozenset(root for entry, *_ in behind for root in entry.roots), outbox=True)
 
 
 # --- receipts ---
@@ -251,6 +296,9 @@ def take(tx: Transaction, entries: Sequence[Delivered]) -> Touched:
             known[identity] = sent.position
         items.append(Item.of(sent.entry, sent.payload, sent.position))
     kept.put_entries(tx, rows, payloads)
+    for mine in kept.own_chains(tx):
+        if any(row["chain"] == mine.state.id for row in rows):
+            go_on(tx, mine)
     kept.put_payloads(tx, restored)
     kept.put_streams(tx, [(root, entry_id(sent.entry)) for sent in entries for root in sent.roots])
     # Stream by stream a grant may come behind what it allows: those go first, in the county's order.
@@ -309,30 +357,27 @@ def _check_foreign(
 ) -> None:
     """The signature of an entry that is new here, under the key its chain has by then (`keys` remembers them for one
     delivery). A genesis makes the chain known, a rotation changes its key. An entry of our own that we do not have was
-    lost with a disk that had to be restored: it is taken up again, where it fits."""
+    lost with a disk that had to be restored: `go_on` takes it up again, where it fits."""
+    found = kept.chain(tx, entry.chain)
     if entry.kind == Kind.GENESIS:
-        if kept.chain(tx, entry.chain) is not None:
-            raise ChainBroken("log-contradiction", position=position)
-        keys[entry.chain] = chains.begin(entry, identity, signature)
-        kept.put_chain(tx, keys[entry.chain], own=False, acknowledged=0)
+        begun = chains.begin(entry, identity, signature)
+        if found is None:
+            kept.put_chain(tx, begun, own=False, acknowledged=0)
+        if found is None or not found.own:
+            keys[entry.chain] = begun
         return
     state = keys.get(entry.chain)
     if state is None:
-        found = kept.chain(tx, entry.chain)
         if found is None:
             raise ChainBroken("delivery-without-key", position=position)
         state = found.state
-        if found.own and entry.seq == state.next_seq:
-            after = chains.extend(state, entry, identity, signature)
-            kept.put_chain(tx, after, own=True, acknowledged=after.next_seq)
-            return
         if not found.own:
             keys[entry.chain] = state
     # The links between are not here: only what the key says can be checked, so the chain is asked as if it stood
     # just before this entry.
     before = replace(state, next_seq=entry.seq, head=entry.prev)
     after = chains.extend(before, entry, identity, signature)
-    if entry.kind == Kind.ROTATE:
+    if entry.kind == Kind.ROTATE and not (found is not None and found.own):
         keys[entry.chain] = after
         kept.put_chain(tx, after, own=False, acknowledged=0)
 
@@ -366,12 +411,17 @@ def walk(tx: Transaction, chain_id: bytes) -> Iterator[tuple[int, int]]:
     place that does not hold, "chain-tail" when the last entries are gone. Commitments are checked by folding."""
     mine = _own(tx, chain_id)
     state: Chain | None = None
+    waits = chain_id in salvage.waiting_chains(tx)
     for done, (entry, _, identity, signature) in enumerate(kept.chain_entries(tx, chain_id), 1):
+        if waits and entry.seq >= mine.state.next_seq:
+            break  # behind a hole that the county may fill
         if state is None:
             state = chains.begin(entry, identity, signature)
         else:
             state = chains.extend(state, entry, identity, signature)
         yield done, mine.state.next_seq
+    if state is None and waits and not mine.state.next_seq:
+        return
     if state is None or state.head != mine.state.head or state.next_seq != mine.state.next_seq:
         raise ChainBroken("chain-tail", expected=mine.state.next_seq, found=state.next_seq if state else 0)
 

@@ -304,6 +304,15 @@ def chain_entries(tx: Transaction, chain_id: bytes, first: int = 0) -> list[tupl
     ]
 
 
+def payloads(tx: Transaction, ids: Sequence[bytes]) -> dict[bytes, bytes]:
+    """id -> payload of those of these entries that have one."""
+    found: dict[bytes, bytes] = {}
+    for at in range(0, len(ids), 400):
+        query = select(PAYLOAD.c.id, PAYLOAD.c.data).where(PAYLOAD.c.id.in_(ids[at : at + 400]))
+        found.update((row.id, row.data) for row in tx.execute(query))
+    return found
+
+
 def remove_entries(tx: Transaction, ids: Sequence[bytes]) -> None:
     """Take entries out of the log: such as were signed again, and stand there under their new ids."""
     for at in range(0, len(ids), 400):
