@@ -24,6 +24,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from app.errors import VaultProblem
+from app.progress import Steps
 from app.vault import attachments, cipherfile, disk, slots
 from app.vault.attachments import StoredAttachment
 from app.vault.cipherfile import CipherFile
@@ -271,6 +272,17 @@ class Vault:
     def _attachments(self) -> Path:
         self._open()
         return self.folder / ATTACHMENTS
+
+    # --- for backups ---
+
+    def copy_database(self, target: Path) -> Steps[bytes]:
+        """A copy of the encrypted file as it is between two transactions; see `CipherFile.copy`."""
+        return self._door().copy(target)
+
+    @property
+    def unlocked(self) -> Unlocked:
+        """What the password gave: for the modules of this package alone."""
+        return self._open()
 
     # --- the end ---
 
