@@ -9,9 +9,9 @@ What holds for every open (reasons and measurements: security.md 2.3):
   whole. SQLCipher alone does not see three cases, all reproduced: an empty file is an empty database, the 16
   bytes of salt are not covered by a check sum when the salt is given, and a plain SQLite file is only "not a
   database".
-- A journal that still had to be rolled back is reported (`opened_hot`) until `recovered()` is called, also
-  over further crashes: one flipped bit in such a journal can end the rollback early without an error, so the
-  caller walks the chain and folds again before it trusts the tables.
+- A journal that still has to be rolled back is proved whole first (`rollback`), for SQLite believes it: one flipped
+  bit ends the rollback early without an error, or makes the file terabytes long. It is then reported (`opened_hot`)
+  until `recovered()` is called, also over further crashes: the caller walks the chain and folds again.
 - SQL can neither attach a file nor load a library. Errors carry no values.
 
 Errors of the database engine become VaultProblem in one place (`_translate`). Everything else (a broken
@@ -25,6 +25,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, StaticPool, create_
 
 from app.errors import VaultProblem
 from app.progress import Progress, Steps
-from app.vault import disk, pages
+from app.vault import disk, pages, rollback
 from app.vault.pages import KEY_BYTES as KEY_BYTES
 from app.vault.pages import PAGE_BYTES, SALT_BYTES
 from app.vault.pages import DatabaseKey as DatabaseKey  # the county knows only this module
@@ -54,6 +55,7 @@ _OPEN: set[Path] = set()
 _PLAIN_MAGIC = b"SQLite format 3\0"
 _JOURNAL = "-journal"
 _UNPROVEN = "-unproven"
+_LOOKS = 3
 _READING = "hudang_reading"
 
 # Names and numbers of https://www.sqlite.org/rescode.html and c3ref/c_alter_table.html; the module exports
@@ -276,7 +278,10 @@ def open_existing(path: Path, key: DatabaseKey, *, shielded: bool = True) -> Cip
     _assert_ours(path, key)
     unproven = _beside(path, _UNPROVEN)
     marked = unproven.exists()
-    hot = marked or _waits_for_rollback(path)
+    waits = _waits_for_rollback(path)
+    if waits:
+        _assert_whole_journal(path, key)
+    hot = marked or waits
     if hot and not marked:
         # Written before the rollback removes the sign, so that a crash in between loses nothing of it.
         disk.write_whole(unproven, b"")
@@ -310,6 +315,21 @@ def _waits_for_rollback(path: Path) -> bool:
                 return journal.read(1) not in (b"", b"\0")
         except FileNotFoundError:
             return False
+
+
+def _assert_whole_journal(path: Path, key: DatabaseKey) -> None:
+    """The journal of a cut-off commit is looked at before SQLite believes it; a damaged one is left where it is."""
+    for left in reversed(range(_LOOKS)):
+        with disk.disk_errors():
+            try:
+                data = _beside(path, _JOURNAL).read_bytes()
+                if rollback.whole(data, path, key):
+                    return
+            except FileNotFoundError:
+                return
+        if left:  # it may be the journal of a program that is in the middle of a commit
+            time.sleep(LOCK_WAIT_S / _LOOKS)
+    raise VaultProblem("vault-damaged", pages=1)
 
 
 def _assert_ours(path: Path, key: DatabaseKey) -> None:
