@@ -59,6 +59,7 @@ COUNTY_SHARES = (
     "app.sync.protocol",
     "app.vault.cipherfile",
     "app.vault.slots",
+    "app.vault.recovery",
     "app.errors",
     "app.text",
     "app.messages",

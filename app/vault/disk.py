@@ -70,7 +70,7 @@ def write_whole(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            _rename(beside, path)
+            rename(beside, path)
         except OSError:
             # A full disk must not stay full because of what could not be finished.
             beside.unlink(missing_ok=True)
@@ -78,7 +78,8 @@ def write_whole(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
-def _rename(source: Path, target: Path) -> None:
+def rename(source: Path, target: Path) -> None:
+    """Moves a closed file over another; OSError as it comes. The folder is synced by the caller."""
     for left in reversed(range(_RENAME_ATTEMPTS)):
         try:
             source.replace(target)

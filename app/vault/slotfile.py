@@ -66,6 +66,7 @@ class _PersonKey(IntEnum):
     LANES = 8
     PRIVATE_KEYS = 9
     VAULT_KEY = 10  # absent in a keyring
+    FORMER = 11  # absent where no former passwords are remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,7 @@ class Slot:
     kdf: KdfParameters
     private_keys: bytes
     sealed_vault_key: bytes | None
+    former: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,8 @@ def _to_map(file: SlotFile) -> dict[int, Any]:
         }
         if slot.sealed_vault_key is not None:
             entry[_PersonKey.VAULT_KEY] = slot.sealed_vault_key
+        if slot.former is not None:
+            entry[_PersonKey.FORMER] = slot.former
         persons.append({int(key): value for key, value in entry.items()})
     body: dict[int, Any] = {
         _Key.VERSION: VERSION,
@@ -244,6 +248,9 @@ def _parse_slot(entry: Any, is_vault: bool) -> Slot:
     label = entry.get(_PersonKey.LABEL)
     if type(label) is not str or not 0 < len(label) <= MAX_LABEL:
         raise _damaged()
+    former = entry.get(_PersonKey.FORMER)
+    if former is not None and type(former) is not bytes:
+        raise _damaged()
     return Slot(
         person=Person(
             staff=_bytes_of(entry.get(_PersonKey.STAFF), ID_BYTES),
@@ -255,6 +262,7 @@ def _parse_slot(entry: Any, is_vault: bool) -> Slot:
         kdf=kdf,
         private_keys=_bytes_of(entry.get(_PersonKey.PRIVATE_KEYS), NONCE_BYTES + 64 + TAG_BYTES),
         sealed_vault_key=_bytes_of(entry.get(_PersonKey.VAULT_KEY), SEALED_KEY_BYTES) if is_vault else None,
+        former=former,
     )
 
 

@@ -11,54 +11,44 @@ Rules:
 - Every sealed or wrapped piece is bound to its purpose, the vault id and the epoch of the vault key, a
   person's also to all that stands in the slot: no piece can be carried to another place.
 - A wrong password is told only when the check sum of the file is good: damage is never a wrong password.
+- When somebody leaves, everything changes but the people's own keys: a new epoch has a new vault key, sealed to each
+  who stays and to the county, and a new database key. An older slot file then opens an older database or nothing.
 
 The administrators of a county have the same slots in a *keyring*: persons without a vault key.
 
-The bytes stand in `slotfile`. Random bytes come from the caller, except for HPKE's one-time key, which
-`cryptography` draws itself.
+The bytes stand in `slotfile`, how a piece is wrapped or sealed in `sealing`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
-import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from argon2.exceptions import HashingError
-from argon2.low_level import Type, hash_secret_raw
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from app.errors import ChainBroken, InputProblem, VaultProblem
 from app.ledger import encoding
-from app.vault import slotfile
-from app.vault.cipherfile import KEY_BYTES, DatabaseKey
+from app.vault import sealing, slotfile
+from app.vault.cipherfile import SALT_BYTES, DatabaseKey
+from app.vault.sealing import FLOOR as FLOOR  # the county knows only this module
+from app.vault.sealing import KEY_BYTES, Unopened
+from app.vault.sealing import Random as Random
+from app.vault.sealing import calibrate as calibrate
 from app.vault.slotfile import (
     ID_BYTES,
     MAX_LABEL,
-    NONCE_BYTES,
     Slot,
     SlotFile,
     VaultPart,
 )
-from app.vault.slotfile import KdfParameters as KdfParameters  # the county knows only this module
+from app.vault.slotfile import KdfParameters as KdfParameters
 from app.vault.slotfile import Person as Person
 
-Random = Callable[[int], bytes]
-
-MAX_PASSWORD = 1_000
-
-_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
-
-FLOOR = KdfParameters(memory_kib=64 * 1024, passes=3, lanes=4)  # second choice of RFC 9106, section 4
+_EPOCH_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +111,9 @@ def create(
     vault_id = random(ID_BYTES)
     epoch = 1
     vault_key = random(KEY_BYTES)
-    database_key = DatabaseKey.make(random)
+    database_key = _new_database_key(vault_id, epoch, random)
     device_seed = random(KEY_BYTES)
     person = PersonKeys.make(staff, random)
-    bound = (vault_id, epoch)
     file = SlotFile(
         vault_id=vault_id,
         generation=1,
@@ -132,13 +121,13 @@ def create(
         vault=VaultPart(
             epoch=epoch,
             recovery_public=recovery_public,
-            recovery_sealed=_seal_vault_key(vault_key, recovery_public, *bound, b""),
-            database_key=_wrap(_subkey(vault_key, "wrap"), database_key.to_bytes(), random, "database key", *bound),
-            device_seed=_wrap(_subkey(vault_key, "wrap"), device_seed, random, "device key", *bound),
+            recovery_sealed=_seal_vault_key(vault_key, recovery_public, vault_id, epoch, b""),
+            database_key=b"",
+            device_seed=b"",
             mac=b"",
         ),
     )
-    slotfile.write(folder, _with_mac(file, vault_key))
+    slotfile.write(folder, _completed(file, vault_key, database_key, device_seed, random))
     return Unlocked(
         vault_id=vault_id,
         epoch=epoch,
@@ -157,6 +146,12 @@ def people(folder: Path) -> list[Person]:
     return [slot.person for slot in slotfile.read(folder).file.slots]
 
 
+def epoch(folder: Path) -> int:
+    """Which epoch of keys counts at `folder`; 0 in a keyring. Raises as `people`."""
+    part = slotfile.read(folder).file.vault
+    return 0 if part is None else part.epoch
+
+
 def unlock(folder: Path, staff: bytes, password: str) -> Unlocked:
     """Everything that `staff` may open with `password`. Takes as long as the slot's Argon2id parameters say.
 
@@ -169,19 +164,8 @@ def unlock(folder: Path, staff: bytes, password: str) -> Unlocked:
     if file.vault is None:
         raise VaultProblem("not-a-vault")
     person, slot = _open_slot(file, staff, password)
-    if slot.sealed_vault_key is None:
-        raise VaultProblem("vault-damaged", pages=0)
-    vault_key = _unseal_vault_key(slot.sealed_vault_key, person.box_private, file.vault_id, file.vault.epoch, staff)
-    opened = _open_vault_part(file, vault_key)
-    return Unlocked(
-        vault_id=file.vault_id,
-        epoch=file.vault.epoch,
-        person=person,
-        vault_key=vault_key,
-        database_key=DatabaseKey.of_bytes(opened[0]),
-        device_seed=opened[1],
-        repaired=slotfile.repair(folder, found),
-    )
+    opened = _opened(file, person, _vault_key_of(file, slot, person))
+    return replace(opened, repaired=slotfile.repair(folder, found))
 
 
 def add_person(
@@ -207,23 +191,103 @@ def add_person(
     return keys
 
 
-def vault_key_by_recovery(folder: Path, recovery_private: bytes) -> bytes:
-    """The vault key from the county's slot; `recovery_private` is the X25519 key that the county keeps
-    offline.
+def change_password(
+    folder: Path, staff: bytes, old: str, new: str, *, random: Random, kdf: KdfParameters = FLOOR, remember: int = 0
+) -> None:
+    """Wraps the keys of `staff` under `new`; keys and data stay. Durable in both copies when it returns. In a vault or
+    a keyring.
 
-    Raises VaultProblem("wrong-recovery-key"), and as `people`.
+    `remember`: how many former passwords may not be taken again (GB/T 22239 asks for it in some profiles), 0 for none.
+    They are kept as Argon2id digests under the person's own key, so that nobody can guess at them who could not
+    open the slot anyway.
+
+    Raises as `unlock` for `old`, as `create` for `new`, and InputProblem("password-used-before", count=...).
+    """
+    file = slotfile.read(folder).file
+    keys, slot = _open_slot(file, staff, old)
+    vault_key = None
+    if file.vault is not None:
+        vault_key = _vault_key_of(file, slot, keys)
+        _open_vault_part(file, vault_key)
+    former = _remembered(file.vault_id, keys, slot, old, new, random, kdf, remember)
+    made = _make_slot(file.vault_id, keys, slot.person.label, new, random, kdf, _sealed_for(file, vault_key), former)
+    slotfile.write(folder, _with_slot(file, made, vault_key))
+
+
+def replace_keys(
+    folder: Path, vault_key: bytes, keys: PersonKeys, password: str, *, random: Random, kdf: KdfParameters = FLOOR
+) -> Unlocked:
+    """Gives the person of `keys` a slot with these keys in place of the one they have; `vault_key` is what the county
+    restored. Nobody else's slot is touched, epoch and data stay.
+
+    Raises as `create` for the password, VaultProblem("no-slot" | "slots-altered") when `vault_key` is not of here.
     """
     file = slotfile.read(folder).file
     if file.vault is None:
         raise VaultProblem("not-a-vault")
-    try:
-        vault_key = _unseal_vault_key(
-            file.vault.recovery_sealed, recovery_private, file.vault_id, file.vault.epoch, b""
+    opened = _opened(file, keys, vault_key)
+    label = _slot_of(file, keys.staff).person.label
+    made = _make_slot(file.vault_id, keys, label, password, random, kdf, _sealed_for(file, vault_key))
+    slotfile.write(folder, _with_slot(file, made, vault_key))
+    return opened
+
+
+def with_new_keys(
+    folder: Path, unlocked: Unlocked, *, random: Random, without: bytes | None = None
+) -> tuple[SlotFile, Unlocked]:
+    """The slot file of the next epoch, not yet written, and what it opens: new vault key, sealed to everybody but
+    `without` and to the county, and new database key. The device keeps its key: the county knows it by that.
+
+    The caller writes it (`slotfile.write`) when the data lie under the new key. People who stay need no password: the
+    new vault key is sealed to their public keys, which the old one vouches for.
+
+    Raises VaultProblem("no-slot" | "slot-own" | "slots-altered" | "vault-foreign"), and as `people`.
+    """
+    file = slotfile.read(folder).file
+    if file.vault is None or file.vault_id != unlocked.vault_id or file.vault.epoch != unlocked.epoch:
+        raise VaultProblem("vault-foreign")
+    _open_vault_part(file, unlocked.vault_key)
+    if without is not None:
+        _slot_of(file, without)
+    if without == unlocked.person.staff:
+        raise VaultProblem("slot-own")  # the last one would shut out everybody; a colleague can do it
+    epoch, vault_key = unlocked.epoch + 1, random(KEY_BYTES)
+    database_key = _new_database_key(file.vault_id, epoch, random)
+    slots = tuple(
+        replace(
+            slot,
+            sealed_vault_key=_seal_vault_key(
+                vault_key, slot.person.box_public, file.vault_id, epoch, slot.person.staff
+            ),
         )
+        for slot in file.slots
+        if slot.person.staff != without
+    )
+    part = replace(
+        file.vault,
+        epoch=epoch,
+        recovery_sealed=_seal_vault_key(vault_key, file.vault.recovery_public, file.vault_id, epoch, b""),
+    )
+    file = replace(file, generation=file.generation + 1, slots=slots, vault=part)
+    file = _completed(file, vault_key, database_key, unlocked.device_seed, random)
+    return file, _opened(file, unlocked.person, vault_key)
+
+
+def vault_key_of_county(sealed: bytes, vault_id: bytes, epoch: int, recovery_private: bytes) -> bytes:
+    """The vault key from the county's slot (80 bytes); `recovery_private` is the X25519 key that the county keeps
+    offline. VaultProblem("wrong-recovery-key")."""
+    try:
+        return _unseal_vault_key(sealed, recovery_private, vault_id, epoch, b"")
     except VaultProblem:
         raise VaultProblem("wrong-recovery-key") from None
-    _open_vault_part(file, vault_key)
-    return vault_key
+
+
+def epoch_of(vault_id: bytes, salt: bytes) -> int | None:
+    """Which epoch's database of this vault begins with `salt`; None for a file of something else."""
+    name = _database_name(vault_id)
+    if salt[:-_EPOCH_BYTES] != name[:-_EPOCH_BYTES]:
+        return None
+    return int.from_bytes(salt[-_EPOCH_BYTES:], "big") ^ int.from_bytes(name[-_EPOCH_BYTES:], "big")
 
 
 # --- a keyring: persons without a vault key -----------------------------------------------------------------
@@ -263,32 +327,6 @@ def open_keyring(folder: Path, staff: bytes, password: str) -> PersonKeys:
 # --- one slot -----------------------------------------------------------------------------------------------
 
 
-def _secret(password: str) -> bytes:
-    """The bytes that go into Argon2id: NFKC, so that every keyboard and system gives the same."""
-    if len(password) > MAX_PASSWORD:
-        raise InputProblem("password-too-long", limit=MAX_PASSWORD)
-    try:
-        return unicodedata.normalize("NFKC", password).encode()
-    except UnicodeEncodeError:
-        raise InputProblem("password-unusable") from None
-
-
-def _slot_key(password: str, salt: bytes, kdf: KdfParameters) -> bytes:
-    try:
-        return hash_secret_raw(
-            secret=_secret(password),
-            salt=salt,
-            time_cost=kdf.passes,
-            memory_cost=kdf.memory_kib,
-            parallelism=kdf.lanes,
-            hash_len=KEY_BYTES,
-            type=Type.ID,
-        )
-    except HashingError as error:
-        # Everything else that Argon2 refuses was refused when the file was read.
-        raise VaultProblem("not-enough-memory", mebibytes=kdf.memory_kib // 1024) from error
-
-
 def _bound_to_slot(person: Person, salt: bytes, kdf: KdfParameters) -> list[Any]:
     return [
         person.staff,
@@ -308,13 +346,12 @@ def _make_slot(
     random: Random,
     kdf: KdfParameters,
     vault: tuple[int, bytes] | None,
+    former: bytes | None = None,
 ) -> Slot:
     if not password:
         raise InputProblem("password-empty")
     if len(keys.staff) != ID_BYTES:
         raise ValueError("a staff id is 16 bytes")
-    if not kdf.bearable():
-        raise VaultProblem("slot-parameters")
     try:
         encoding.encode(label)
     except ChainBroken:
@@ -323,8 +360,8 @@ def _make_slot(
         raise InputProblem("name-unusable", limit=MAX_LABEL)
     person = Person(staff=keys.staff, label=label, box_public=keys.box_public, signing_public=keys.signing_public)
     salt = random(16)
-    wrapped = _wrap(
-        _slot_key(password, salt, kdf),
+    wrapped = sealing.wrap(
+        sealing.key_of(password, salt, kdf),
         keys.box_private + keys.signing_seed,
         random,
         "private keys",
@@ -335,7 +372,7 @@ def _make_slot(
     if vault is not None:
         epoch, vault_key = vault
         sealed = _seal_vault_key(vault_key, person.box_public, vault_id, epoch, person.staff)
-    return Slot(person=person, salt=salt, kdf=kdf, private_keys=wrapped, sealed_vault_key=sealed)
+    return Slot(person=person, salt=salt, kdf=kdf, private_keys=wrapped, sealed_vault_key=sealed, former=former)
 
 
 def _with_person(
@@ -354,61 +391,128 @@ def _with_person(
     return keys, replace(file, generation=file.generation + 1, slots=(*file.slots, slot))
 
 
-def _open_slot(file: SlotFile, staff: bytes, password: str) -> tuple[PersonKeys, Slot]:
+def _with_slot(file: SlotFile, made: Slot, vault_key: bytes | None) -> SlotFile:
+    """`made` in the place of the slot which that person had."""
+    slots = tuple(made if slot.person.staff == made.person.staff else slot for slot in file.slots)
+    file = replace(file, generation=file.generation + 1, slots=slots)
+    return file if vault_key is None else _with_mac(file, vault_key)
+
+
+def _slot_of(file: SlotFile, staff: bytes) -> Slot:
     slot = next((slot for slot in file.slots if slot.person.staff == staff), None)
     if slot is None:
         raise VaultProblem("no-slot")
+    return slot
+
+
+def _open_slot(file: SlotFile, staff: bytes, password: str) -> tuple[PersonKeys, Slot]:
+    slot = _slot_of(file, staff)
     try:
-        both = _unwrap(
-            _slot_key(password, slot.salt, slot.kdf),
+        both = sealing.unwrap(
+            sealing.key_of(password, slot.salt, slot.kdf),
             slot.private_keys,
             "private keys",
             file.vault_id,
             *_bound_to_slot(slot.person, slot.salt, slot.kdf),
         )
-    except InvalidTag:
+    except Unopened:
         # The check sum over the file was good, so it is the password.
         raise VaultProblem("wrong-password") from None
     return PersonKeys(staff=staff, box_private=both[:32], signing_seed=both[32:]), slot
 
 
-# --- sealing and wrapping -----------------------------------------------------------------------------------
+def _remembered(
+    vault_id: bytes,
+    keys: PersonKeys,
+    slot: Slot,
+    old: str,
+    new: str,
+    random: Random,
+    kdf: KdfParameters,
+    remember: int,
+) -> bytes | None:
+    """The last `remember` passwords with `old` among them; one salt for all, so that one derivation looks among
+    them."""
+    if not remember:
+        return None
+    key, bound = sealing.subkey(keys.box_private, "former passwords"), ("former passwords", vault_id, keys.staff)
+    salt, cost, digests = random(16), [kdf.memory_kib, kdf.passes, kdf.lanes], []
+    if slot.former is not None:
+        try:
+            salt, cost, digests = encoding.decode(sealing.unwrap(key, slot.former, *bound))
+        except Unopened:
+            raise VaultProblem("slots-altered") from None
+    fixed = KdfParameters(memory_kib=cost[0], passes=cost[1], lanes=cost[2])
+    digests = [*digests, sealing.key_of(old, salt, fixed)][-remember:]
+    if sealing.key_of(new, salt, fixed) in digests:
+        raise InputProblem("password-used-before", count=remember)
+    return sealing.wrap(key, encoding.encode([salt, cost, digests]), random, *bound)
 
 
-def _context(purpose: str, *bound: Any) -> bytes:
-    return encoding.encode([f"hudang-slots/1 {purpose}", *bound])
-
-
-def _subkey(vault_key: bytes, purpose: str) -> bytes:
-    return HKDF(SHA256(), KEY_BYTES, salt=None, info=_context(purpose)).derive(vault_key)
-
-
-def _wrap(key: bytes, secret: bytes, random: Random, purpose: str, *bound: Any) -> bytes:
-    nonce = random(NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, secret, _context(purpose, *bound))
-
-
-def _unwrap(key: bytes, wrapped: bytes, purpose: str, *bound: Any) -> bytes:
-    return AESGCM(key).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], _context(purpose, *bound))
+# --- the vault part ------------------------------------------------------------------------------------------
 
 
 def _seal_vault_key(vault_key: bytes, public: bytes, vault_id: bytes, epoch: int, staff: bytes) -> bytes:
-    """HPKE base mode (RFC 9180), 80 bytes; `staff` is empty for the county."""
-    return _SUITE.encrypt(
-        vault_key, X25519PublicKey.from_public_bytes(public), _context("vault key", vault_id, epoch, staff)
-    )
+    """80 bytes; `staff` is empty for the county."""
+    return sealing.seal(vault_key, public, "vault key", vault_id, epoch, staff)
 
 
 def _unseal_vault_key(sealed: bytes, private: bytes, vault_id: bytes, epoch: int, staff: bytes) -> bytes:
     try:
-        return _SUITE.decrypt(
-            sealed,
-            X25519PrivateKey.from_private_bytes(private),
-            _context("vault key", vault_id, epoch, staff),
-        )
-    except (InvalidTag, ValueError):
+        return sealing.unseal(sealed, private, "vault key", vault_id, epoch, staff)
+    except Unopened:
         # The check sum was good: somebody who could make check sums put it here.
         raise VaultProblem("slots-altered") from None
+
+
+def _vault_key_of(file: SlotFile, slot: Slot, person: PersonKeys) -> bytes:
+    assert file.vault is not None
+    if slot.sealed_vault_key is None:
+        raise VaultProblem("vault-damaged", pages=0)
+    return _unseal_vault_key(slot.sealed_vault_key, person.box_private, file.vault_id, file.vault.epoch, person.staff)
+
+
+def _sealed_for(file: SlotFile, vault_key: bytes | None) -> tuple[int, bytes] | None:
+    return None if file.vault is None or vault_key is None else (file.vault.epoch, vault_key)
+
+
+def _opened(file: SlotFile, person: PersonKeys, vault_key: bytes) -> Unlocked:
+    database_key, device_seed = _open_vault_part(file, vault_key)
+    assert file.vault is not None
+    return Unlocked(
+        vault_id=file.vault_id,
+        epoch=file.vault.epoch,
+        person=person,
+        vault_key=vault_key,
+        database_key=DatabaseKey.of_bytes(database_key),
+        device_seed=device_seed,
+    )
+
+
+def _database_name(vault_id: bytes) -> bytes:
+    return hashlib.sha256(sealing.context("database of", vault_id)).digest()[:SALT_BYTES]
+
+
+def _new_database_key(vault_id: bytes, epoch: int, random: Random) -> DatabaseKey:
+    """A random key. The salt, with which the file begins in the clear, says vault and epoch to who knows the vault id,
+    so that an older file is told from a foreign one; it need not be secret or random beside a random key."""
+    name = _database_name(vault_id)
+    number = (int.from_bytes(name[-_EPOCH_BYTES:], "big") ^ epoch).to_bytes(_EPOCH_BYTES, "big")
+    return DatabaseKey(raw=random(KEY_BYTES), salt=name[:-_EPOCH_BYTES] + number)
+
+
+def _completed(
+    file: SlotFile, vault_key: bytes, database_key: DatabaseKey, device_seed: bytes, random: Random
+) -> SlotFile:
+    """With what lies under the vault key, and the proof over all of it."""
+    assert file.vault is not None
+    key, bound = sealing.subkey(vault_key, "wrap"), (file.vault_id, file.vault.epoch)
+    part = replace(
+        file.vault,
+        database_key=sealing.wrap(key, database_key.to_bytes(), random, "database key", *bound),
+        device_seed=sealing.wrap(key, device_seed, random, "device key", *bound),
+    )
+    return _with_mac(replace(file, vault=part), vault_key)
 
 
 def _with_mac(file: SlotFile, vault_key: bytes) -> SlotFile:
@@ -417,7 +521,7 @@ def _with_mac(file: SlotFile, vault_key: bytes) -> SlotFile:
 
 
 def _mac(file: SlotFile, vault_key: bytes) -> bytes:
-    return hmac.digest(_subkey(vault_key, "mac"), slotfile.covered_by_mac(file), "sha256")
+    return hmac.digest(sealing.subkey(vault_key, "mac"), slotfile.covered_by_mac(file), "sha256")
 
 
 def _open_vault_part(file: SlotFile, vault_key: bytes) -> tuple[bytes, bytes]:
@@ -426,11 +530,11 @@ def _open_vault_part(file: SlotFile, vault_key: bytes) -> tuple[bytes, bytes]:
     assert part is not None
     if not hmac.compare_digest(part.mac, _mac(file, vault_key)):
         raise VaultProblem("slots-altered")
-    key, bound = _subkey(vault_key, "wrap"), (file.vault_id, part.epoch)
+    key, bound = sealing.subkey(vault_key, "wrap"), (file.vault_id, part.epoch)
     try:
         return (
-            _unwrap(key, part.database_key, "database key", *bound),
-            _unwrap(key, part.device_seed, "device key", *bound),
+            sealing.unwrap(key, part.database_key, "database key", *bound),
+            sealing.unwrap(key, part.device_seed, "device key", *bound),
         )
-    except InvalidTag:
+    except Unopened:
         raise VaultProblem("slots-altered") from None

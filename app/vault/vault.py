@@ -24,9 +24,11 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from app.errors import VaultProblem
-from app.progress import Steps
-from app.vault import attachments, cipherfile, disk, slots
+from app.progress import Progress, Steps
+from app.text import tr
+from app.vault import attachments, cipherfile, disk, slotfile, slots
 from app.vault.attachments import StoredAttachment
+from app.vault.attempts import Attempts, counting
 from app.vault.cipherfile import CipherFile
 from app.vault.slots import FLOOR, KdfParameters, Person, PersonKeys, Random, Unlocked
 
@@ -114,15 +116,31 @@ class Vault:
         )
 
     @classmethod
-    def unlock(cls, folder: Path, staff: bytes, password: str, *, forbid_thread: ForbidThread | None = None) -> Vault:
-        """Opens the vault at `folder`. The slots decide the password, so damage is never told as a wrong one.
+    def unlock(
+        cls,
+        folder: Path,
+        staff: bytes,
+        password: str,
+        *,
+        attempts: Attempts | None = None,
+        forbid_thread: ForbidThread | None = None,
+    ) -> Vault:
+        """Opens the vault at `folder`. The slots decide the password, so damage is never told as a wrong one. With
+        `attempts` wrong passwords are counted and followed by a wait.
 
-        Raises VaultProblem as `slots.unlock` and `cipherfile.open_existing`; no data are changed then.
+        Raises VaultProblem as `slots.unlock`, `cipherfile.open_existing` and `Attempts.counting`, and
+        "slots-outdated" or "database-outdated" when one of the two is from before the keys were renewed; no data are
+        changed then.
         """
         _refuse_thread(forbid_thread)
-        unlocked = slots.unlock(folder, staff, password)
-        file = cipherfile.open_existing(folder / DATABASE, unlocked.database_key)
+        with counting(attempts, folder, staff):
+            unlocked = slots.unlock(folder, staff, password)
+        file = _open_database(folder, unlocked)
         try:
+            # Read again now that nobody else can have the file: keys renewed meanwhile by another program count.
+            if slots.epoch(folder) != unlocked.epoch:
+                raise VaultProblem("vault-in-use")
+            cipherfile.clear_renewal(file.path)
             if file.opened_hot:
                 file.check()
             disk.clear_partial(folder / ATTACHMENTS)
@@ -242,10 +260,70 @@ class Vault:
             kdf=kdf,
         )
 
-    def keys_of(self, staff: bytes, password: str) -> PersonKeys:
-        """Private keys of a colleague who signs as the second person; raises as `slots.unlock`."""
+    def keys_of(self, staff: bytes, password: str, *, attempts: Attempts | None = None) -> PersonKeys:
+        """Private keys of a colleague who signs as the second person, or of the person who proves to be there still;
+        raises as `slots.unlock` and `Attempts.counting`."""
         _refuse_thread(self._forbid_thread)
-        return slots.open_keyring(self.folder, staff, password)
+        with counting(attempts, self.folder, staff):
+            return slots.open_keyring(self.folder, staff, password)
+
+    def change_password(
+        self,
+        old: str,
+        new: str,
+        *,
+        random: Random,
+        kdf: KdfParameters = FLOOR,
+        remember: int = 0,
+        attempts: Attempts | None = None,
+    ) -> None:
+        """Another password for the person who unlocked the vault; nothing else changes. `remember`, and what is
+        raised: `slots.change_password`; also as `Attempts.counting`."""
+        _refuse_thread(self._forbid_thread)
+        with counting(attempts, self.folder, self.staff):
+            slots.change_password(self.folder, self.staff, old, new, random=random, kdf=kdf, remember=remember)
+
+    def remove_person(self, staff: bytes, *, random: Random) -> Steps[None]:
+        """Takes away the slot of a colleague and renews all keys they knew, as `renew_keys`. What they wrote stays, and
+        what waits for the county still goes there.
+
+        Raises as `renew_keys`; VaultProblem("no-slot" | "slot-own").
+        """
+        return self._renew(staff, random)
+
+    def renew_keys(self, *, random: Random) -> Steps[None]:
+        """After a password became known: new vault key, new database key, the database encrypted again. Slots keep
+        their passwords, so who is compromised changes theirs first. Attachments keep their keys: who has the old
+        keys has had them.
+
+        A kill at any point leaves a vault that opens, with the old keys or with the new. While the file is encrypted
+        again (one step, about 2.5 s for 100 MiB) others wait at the door. When it raises after that the vault is
+        locked, and unlocking finds what counts.
+
+        Raises VaultProblem("disk-full" | "disk-error" | "folder-read-only" | "vault-damaged" | "slots-altered").
+        """
+        return self._renew(None, random)
+
+    def _renew(self, without: bytes | None, random: Random) -> Steps[None]:
+        _refuse_thread(self._forbid_thread)
+        yield Progress(done=0, of=2, doing=tr("正在准备新钥匙"))
+        slot_file, unlocked = slots.with_new_keys(self.folder, self._open(), random=random, without=without)
+        yield Progress(done=1, of=2, doing=tr("正在用新钥匙重新加密"))
+        door = self._door()
+
+        def settle() -> None:
+            if slotfile.read(self.folder).file.generation + 1 != slot_file.generation:
+                raise VaultProblem("vault-in-use")  # somebody changed a slot meanwhile, and it would be undone
+            slotfile.write(self.folder, slot_file)
+
+        try:
+            door.renew_key(unlocked.database_key, settle)
+        finally:
+            if door.closed:
+                self.lock()
+        person = self._open().person  # without private keys behind the curtain
+        self._unlocked = replace(unlocked, person=person)
+        yield Progress(done=2, of=2)
 
     # --- attachments ---
 
@@ -291,6 +369,21 @@ class Vault:
         file, self._file, self._unlocked = self._file, None, None
         if file is not None:
             file.close()
+
+
+def _open_database(folder: Path, unlocked: Unlocked) -> CipherFile:
+    path = folder / DATABASE
+    cipherfile.settle_renewal(path, unlocked.database_key)
+    try:
+        return cipherfile.open_existing(path, unlocked.database_key)
+    except VaultProblem as problem:
+        if problem.code == "vault-foreign":
+            epoch = slots.epoch_of(unlocked.vault_id, cipherfile.head_of(path) or b"")
+            if epoch is not None and epoch > unlocked.epoch:
+                raise VaultProblem("slots-outdated") from problem
+            if epoch is not None and epoch < unlocked.epoch:
+                raise VaultProblem("database-outdated") from problem
+        raise
 
 
 def _refuse_thread(forbid_thread: ForbidThread | None) -> None:

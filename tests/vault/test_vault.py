@@ -131,7 +131,7 @@ def test_each_way_to_fail_has_its_own_answer(tmp_path: Path, make_vault: MakeVau
     assert code_of(Vault.unlock, tmp_path, STAFF, PASSWORD) == "not-a-vault"
     good = (folder / DATABASE).read_bytes()
     for data, code in (
-        (good[:5000], "vault-damaged"),
+        (good[:5000], "vault-cut"),
         (bytes(5000), "vault-foreign"),
         (b"SQLite format 3\0" + good[16:], "vault-not-encrypted"),
     ):
