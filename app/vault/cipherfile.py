@@ -56,6 +56,7 @@ _PLAIN_MAGIC = b"SQLite format 3\0"
 _JOURNAL = "-journal"
 _UNPROVEN = "-unproven"
 _LOOKS = 3
+_NEXT = "-next"
 _READING = "hudang_reading"
 
 # Names and numbers of https://www.sqlite.org/rescode.html and c3ref/c_alter_table.html; the module exports
@@ -149,12 +150,12 @@ class CipherFile:
             finally:
                 self._raw.execute("PRAGMA query_only = OFF")
 
-    def interrupt(self) -> None:
     @property
     def closed(self) -> bool:
         """After `close`, or when `renew_key` could not tell which file counts."""
         return self._closed
 
+    def interrupt(self) -> None:
         """From any thread: ends the statement of an interruptible reading with VaultProblem("interrupted").
 
         Never a write: a write would be rolled back whole. Does nothing when no such reading runs.
@@ -219,7 +220,6 @@ class CipherFile:
             os.close(self._reader)
             self._reader = None
 
-    def close(self) -> None:
     def renew_key(self, key: DatabaseKey, settle: Callable[[], None]) -> None:
         """Puts the same content under `key`, in one turn: a copy beside, read once from end to end, then `settle()`,
         which writes durably which key counts, then the copy takes the place of the file.
@@ -272,6 +272,7 @@ class CipherFile:
         finally:
             copy.close()
 
+    def close(self) -> None:
         """Waits for the running transaction and closes; SQLite removes its journal. Twice does nothing."""
         if self._owner == threading.get_ident():
             raise RuntimeError("a file is not closed inside its transaction")
@@ -315,7 +316,6 @@ def create(path: Path, key: DatabaseKey, *, shielded: bool = True) -> CipherFile
     return open_existing(path, key, shielded=shielded)
 
 
-def open_existing(path: Path, key: DatabaseKey, *, shielded: bool = True) -> CipherFile:
 def settle_renewal(path: Path, key: DatabaseKey) -> None:
     """Finishes what a crash left of `CipherFile.renew_key`, before `path` is opened with `key`: of the file and the
     copy beside it, the one that begins with the salt of `key` counts."""
@@ -335,6 +335,7 @@ def clear_renewal(path: Path) -> None:
     _remove_with_journal(_beside(path, _NEXT))
 
 
+def open_existing(path: Path, key: DatabaseKey, *, shielded: bool = True) -> CipherFile:
     """Opens the file at `path`; a wrong or damaged file is left exactly as it is.
 
     `shielded`: memory is locked and wiped piece by piece. The county does without: its key lies in a file on the same
@@ -374,7 +375,6 @@ def clear_renewal(path: Path) -> None:
     return file
 
 
-def _beside(path: Path, suffix: str) -> Path:
 def _make_empty(path: Path) -> None:
     with disk.disk_errors():
         try:
@@ -400,6 +400,7 @@ def head_of(path: Path) -> bytes | None:
             return None
 
 
+def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
