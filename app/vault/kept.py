@@ -7,6 +7,7 @@ derived ones beside them are made by `app.models.tables`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -328,6 +329,22 @@ def waiting(tx: Transaction) -> int:
     )
 
 
+def count_entries(tx: Transaction) -> int:
+    """How many entries are here, of all chains."""
+    return tx.scalar(select(func.count()).select_from(ENTRY)) or 0
+
+
+def mark(tx: Transaction) -> bytes:
+    """32 bytes, others after every act, receipt, delivery and kept draft: whether a backup is still the same."""
+    parts: list[Any] = [
+        [[c.state.id, c.state.head, c.acknowledged] for c in own_chains(tx)],
+        [list(row) for row in tx.execute(select(DRAFT.c.id, DRAFT.c.saved_at).order_by(DRAFT.c.id))],
+        [list(row) for row in tx.execute(select(FILE.c.name, FILE.c.delivered).order_by(FILE.c.name))],
+        [count_entries(tx), setting(tx, "cursor"), tx.scalar(select(func.count()).select_from(PRINT_JOB))],
+    ]
+    return hashlib.sha256(encode(parts)).digest()
+
+
 def signed_row(signed: Signed) -> dict[str, Any]:
     """The row of the log table for an entry of our own that the county has not seen."""
     return entry_row(signed.entry, signed.id, signed.data, signed.signature, None)
@@ -520,6 +537,11 @@ def put_file(tx: Transaction, upload_key: bytes, name: str, *, delivered: bool) 
 def file_name(tx: Transaction, upload_key: bytes) -> str | None:
     """Local name of an attachment, None when it is not here."""
     return tx.scalar(select(FILE.c.name).where(FILE.c.upload_key == upload_key))
+
+
+def file_names(tx: Transaction) -> list[str]:
+    """Local names of all attachments that lie here."""
+    return list(tx.scalars(select(FILE.c.name).order_by(FILE.c.name)))
 
 
 def undelivered_files(tx: Transaction) -> list[tuple[bytes, str]]:
