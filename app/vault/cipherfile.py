@@ -25,7 +25,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +54,6 @@ _OPEN: set[Path] = set()
 _PLAIN_MAGIC = b"SQLite format 3\0"
 _JOURNAL = "-journal"
 _UNPROVEN = "-unproven"
-_LOOKS = 3
 _NEXT = "-next"
 _READING = "hudang_reading"
 
@@ -416,7 +414,8 @@ def _waits_for_rollback(path: Path) -> bool:
 
 def _assert_whole_journal(path: Path, key: DatabaseKey) -> None:
     """The journal of a cut-off commit is looked at before SQLite believes it; a damaged one is left where it is."""
-    for left in reversed(range(_LOOKS)):
+    seen: bytes | None = None
+    while True:
         with disk.disk_errors():
             try:
                 data = _beside(path, _JOURNAL).read_bytes()
@@ -424,9 +423,9 @@ def _assert_whole_journal(path: Path, key: DatabaseKey) -> None:
                     return
             except FileNotFoundError:
                 return
-        if left:  # it may be the journal of a program that is in the middle of a commit
-            time.sleep(LOCK_WAIT_S / _LOOKS)
-    raise VaultProblem("vault-damaged", pages=1)
+        if data == seen:
+            raise VaultProblem("vault-damaged", pages=1)
+        seen = data  # perhaps read while another program was writing it: at no instant is such a one not whole
 
 
 def _assert_ours(path: Path, key: DatabaseKey) -> None:
