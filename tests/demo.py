@@ -5,33 +5,35 @@ Built once, then copied: `build` makes the vault in a folder, `open_desk` opens 
 
 from __future__ import annotations
 
+import hashlib
 import random as chance
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.casework import desk as desks
 from app.casework import visits
 from app.casework.desk import Desk, created
 from app.ledger import card as cards
 from app.ledger import chain as chains
-from app.ledger.act import Circumstances, Pen, Said, start, write
+from app.ledger.act import Circumstances, Pen, Said, Signed, start, write
 from app.ledger.card import Card
 from app.ledger.entry import Act
 from app.ledger.signatures import public_key
 from app.models import store
-from app.models.fields import Value
+from app.models.fields import LIFE, Value
 from app.models.queries import households
 from app.models.queries import staff as people
 from app.models.queries.households import Filter
 from app.models.records.registry import BY_NAME
 from app.models.rules.policy import Policy
+from app.models.rules.rights import ROLES, Grant, Rights
 from app.models.store import Item, Transaction
-from app.models.tables import TABLES
+from app.models.tables import ENTRY, TABLES
 from app.sync import journal
 from app.sync.journal import Author
 from app.sync.protocol import CountyKey
@@ -48,7 +50,9 @@ NOW = 1_795_229_880_000  # 2026-11-21 10:58 in Shanghai
 DAY = 86_400_000
 MINE, COLLEAGUE = b"\x11" * 16, b"\x22" * 16  # 韦测一 and 覃试二
 TOWNSHIP, VILLAGE, GRID, OTHER_GRID = (bytes([n]) * 16 for n in (0x31, 0x32, 0x33, 0x34))
-GRANTS = ((MINE, "GRID", GRID), (MINE, "VILLAGE", VILLAGE), (COLLEAGUE, "STATION", TOWNSHIP))
+Granted = tuple[str, bytes]  # role, area
+OF_MINE: tuple[Granted, ...] = (("GRID", GRID), ("VILLAGE", VILLAGE))
+GRANTS = (*((MINE, *granted) for granted in OF_MINE), (COLLEAGUE, "STATION", TOWNSHIP))
 POOL = "7K3M"
 HOUSEHOLD, MEMBER = BY_NAME["household"], BY_NAME["member"]
 
@@ -94,17 +98,18 @@ def build(folder: Path) -> None:
         staff=MINE,
         label="韦测一",
         password=PASSWORD,
-        recovery_public=X25519PrivateKey.from_private_bytes(dice.randbytes(32)).public_key().public_bytes_raw(),
+        recovery_public=recovery_key().public_key().public_bytes_raw(),
         random=dice.randbytes,
         prepare=kept.prepare,
         kdf=CHEAP,
     )
     clock = Clock(NOW - 40 * DAY)
     with vault.transaction() as tx:
-        county = _county(tx, dice)
-        county.act(tx, Act.SET_UP, [TOWNSHIP, VILLAGE, GRID, OTHER_GRID, MINE, COLLEAGUE], _set_up(), clock.now, 1)
+        signed, _ = _county_begins()
+        journal.put_county(tx, CountyKey(entry=signed.data, signature=signed.signature))
+        county(tx).act(tx, Act.SET_UP, [TOWNSHIP, VILLAGE, GRID, OTHER_GRID, MINE, COLLEAGUE], _set_up(), clock.now, 1)
         begun = journal.begin(tx, vault.signing_seed, dice.randbytes(16), MINE, clock.now, 1)
-        _stock(tx, dice)
+        stock(tx, POOL, 20)
         author = Author(staff=MINE, chain=begun.entry.chain, seed=vault.signing_seed, build=1)
     desk = _desk(vault, author, clock, dice)
     _import(desk)
@@ -122,17 +127,45 @@ def open_desk(
     random: chance.Random | None = None,
     clock: Clock | None = None,
     forbid_thread: Callable[[], bool] | None = None,
+    granted: Sequence[Granted] | None = None,
 ) -> Desk:
-    """The desk of 韦测一 in the vault at `folder`."""
+    """The desk of 韦测一 in the vault at `folder`; with `granted` the county has given him these roles instead."""
     forbidden = [False]
     vault = Vault.unlock(
         folder, MINE, PASSWORD, forbid_thread=lambda: forbidden[0] and forbid_thread is not None and forbid_thread()
     )
-    with vault.reading() as tx:
+    with vault.transaction() as tx:
         mine = next(c for c in kept.own_chains(tx) if c.state.actor == MINE)
+        if granted is not None:
+            grant(tx, MINE, granted)
     forbidden[0] = True
     author = Author(staff=MINE, chain=mine.state.id, seed=vault.signing_seed, build=1)
     return _desk(vault, author, clock or Clock(), random or chance.Random(5))
+
+
+def grant(tx: Transaction, person: bytes, granted: Sequence[Granted]) -> None:
+    """The county takes back what the person was granted, and grants this."""
+    table = TABLES[BY_NAME["grant"].number]
+    old = list(tx.scalars(select(table.c.id).where(table.c.staff == person, table.c.alive)))
+    sheets = [sheet for each in old if (sheet := households.sheet(tx, BY_NAME["grant"], each)) is not None]
+    said = [
+        Said(kind=BY_NAME["grant"].number, object=each.id, values={LIFE: None}, bases={LIFE: each.dots[LIFE]})
+        for each in sheets
+    ]
+    position = 1 + (tx.scalar(select(func.max(ENTRY.c.position))) or 0)
+    for number, (role, area) in enumerate(granted):
+        identity = hashlib.sha256(person + bytes([position % 251, number])).digest()[:16]
+        said.append(created(BY_NAME["grant"], identity, {"staff": person, "role": role, "area": area}))
+    county(tx).act(tx, Act.GRANT, [person], said, NOW - DAY, position)
+
+
+def county(tx: Transaction) -> Elsewhere:
+    """The county's own chain, where it stands."""
+    _, pen = _county_begins()
+    query = select(ENTRY.c.id, ENTRY.c.seq).where(ENTRY.c.chain == pen.chain.id).order_by(ENTRY.c.seq.desc())
+    newest = tx.execute(query.limit(1)).one()
+    chain = replace(pen.chain, next_seq=newest.seq + 1, head=newest.id)
+    return Elsewhere(pen=replace(pen, chain=chain), random=chance.Random(newest.seq))
 
 
 def colleague(tx: Transaction, position: int) -> Elsewhere:
@@ -185,20 +218,24 @@ def _desk(vault: Vault, author: Author, clock: Clock, dice: chance.Random) -> De
     )
 
 
-def _county(tx: Transaction, dice: chance.Random) -> Elsewhere:
+def _county_begins() -> tuple[Signed, Pen]:
     body: dict[int, Any] = {
         chains.COUNTY_CODE: COUNTY_CODE,
         chains.COUNTY_NAME: "云岭县",
         chains.DEMO: True,
-        chains.LOG_KEY: public_key(dice.randbytes(32)),
+        chains.LOG_KEY: public_key(chance.Random(98).randbytes(32)),
         chains.CARD_KEY: public_key(_card_key()),
-        chains.RECOVERY_KEY: dice.randbytes(32),
+        chains.RECOVERY_KEY: recovery_key().public_key().public_bytes_raw(),
         chains.ORIGIN: "hudang.example/990101",
     }
     at = Circumstances(wall=NOW - 90 * DAY)
-    signed, pen = start(dice.randbytes(32), dice.randbytes(16), COLLEAGUE, at, body)
-    journal.put_county(tx, CountyKey(entry=signed.data, signature=signed.signature))
-    return Elsewhere(pen=pen, random=dice)
+    dice = chance.Random(99)
+    return start(dice.randbytes(32), dice.randbytes(16), COLLEAGUE, at, body)
+
+
+def recovery_key() -> X25519PrivateKey:
+    """What the county keeps offline."""
+    return X25519PrivateKey.from_private_bytes(chance.Random(97).randbytes(32))
 
 
 def _set_up() -> list[Said]:
@@ -226,13 +263,23 @@ def _card_key() -> bytes:
     return chance.Random(77).randbytes(32)
 
 
-def _stock(tx: Transaction, dice: chance.Random) -> None:
-    numbers = [cards.draw_number(POOL, dice.randbytes) for _ in range(20)]
-    signed = [
-        (number, cards.sign(Card(county=COUNTY_CODE, key=1, number=number, day="2026-10-08"), _card_key()))
-        for number in numbers
-    ]
-    kept.put_cards(tx, signed)
+def stock(tx: Transaction, seed: str, count: int) -> None:
+    """So many signed cards come into this vault, drawn by `seed`."""
+    dice = chance.Random(seed)
+    numbers = [cards.draw_number(POOL, dice.randbytes) for _ in range(count)]
+    kept.put_cards(
+        tx,
+        [
+            (number, cards.sign(Card(county=COUNTY_CODE, key=1, number=number, day="2026-10-08"), _card_key()))
+            for number in numbers
+        ],
+    )
+
+
+def everything(areas: Iterable[bytes]) -> Rights:
+    """Rights that nobody has: those of every role, in all these areas."""
+    reach = frozenset(areas)
+    return Rights(grants=tuple(Grant(role=role, area=GRID, reach=reach, above=frozenset()) for role in sorted(ROLES)))
 
 
 def _import(desk: Desk) -> None:

@@ -15,6 +15,7 @@ from app.ledger.entry import Act
 from app.models.fields import Value
 from app.models.queries import households, pools
 from app.models.records.registry import BY_NAME
+from app.models.rules.rights import Action
 from app.models.store import Transaction
 from app.sync import journal
 from app.sync.journal import Touched
@@ -60,6 +61,7 @@ def bind(desk: Desk, household: bytes, *, reason: str = "FIRST", run: bytes | No
             if bound is None:
                 raise InputProblem("card-elsewhere")
             return bound, Touched()
+        desk.require(tx, Action.WRITE, CARD, household)
         taken = kept.take_card(tx, pools.withdrawn(tx))
         if taken is None:
             raise InputProblem("no-cards-left")

@@ -6,7 +6,7 @@ twice with the same draft does nothing the second time: the draft carries the id
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -47,7 +47,10 @@ class Desk:
     def require(self, tx: Transaction, action: Action, kind: RecordKind | str, household: bytes | None = None) -> None:
         """InputProblem("not-allowed") unless the person may do `action` on records of `kind` at the household (None:
         at the workplace itself)."""
-        areas = (self.workplace,) if household is None else staff.areas_of(tx, household)
+        self.require_at(action, kind, (self.workplace,) if household is None else staff.areas_of(tx, household))
+
+    def require_at(self, action: Action, kind: RecordKind | str, areas: Iterable[bytes | None]) -> None:
+        """The same at `areas`, for what is not here yet."""
         if not self.rights.may(action, kind, areas):
             raise InputProblem("not-allowed")
 

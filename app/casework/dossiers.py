@@ -18,6 +18,7 @@ from app.models.queries.households import AttachmentRow, CardRow, HouseholdRow, 
 from app.models.queries.places import Area
 from app.models.queries.visits import VisitRow
 from app.models.records.registry import BY_NAME
+from app.models.rules.rights import Action
 from app.models.store import Transaction
 from app.vault import kept
 
@@ -71,6 +72,7 @@ def glance(desk: Desk, household: bytes) -> Glance | None:
         row = households.one(tx, household)
         if row is None:
             return None
+        desk.require(tx, Action.VIEW, HOUSEHOLD, household)
         last = visits.of_household(tx, household, limit=1)
         return Glance(
             row=row,
@@ -87,6 +89,7 @@ def read(desk: Desk, household: bytes) -> Dossier | None:
         row, sheet = households.one(tx, household), households.sheet(tx, HOUSEHOLD, household)
         if row is None or sheet is None:
             return None
+        desk.require(tx, Action.VIEW, HOUSEHOLD, household)
         members = tuple(households.members(tx, household))
         acts = [history.detail(tx, act.id) for act in history.acts(tx, root=household, limit=ACTS_SHOWN)]
         return Dossier(

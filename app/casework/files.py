@@ -12,6 +12,7 @@ from app.ledger.entry import Act
 from app.models.fields import LIFE, Value
 from app.models.queries.households import Sheet
 from app.models.records.registry import BY_NAME
+from app.models.rules.rights import Action
 from app.sync import journal
 from app.sync.journal import Touched
 
@@ -35,7 +36,10 @@ def open_file(desk: Desk, new: NewFile) -> Touched:
     values = {"member_count": 1, **new.household_values, "head": new.head}
     check(desk, HOUSEHOLD, values)
     check(desk, MEMBER, head_values)
+    areas = [value for name in ("grid", "village") if isinstance(value := values.get(name), bytes)]
     with desk.vault.transaction() as tx:
+        for kind in (HOUSEHOLD, MEMBER):
+            desk.require_at(Action.WRITE, kind, areas)
         if exists(tx, HOUSEHOLD, new.household):
             return nothing()
         said = [created(HOUSEHOLD, new.household, values), created(MEMBER, new.head, head_values)]
@@ -47,6 +51,7 @@ def edit(desk: Desk, household: bytes, sheet: Sheet, values: Mapping[str, Value]
     check(desk, sheet.kind, {**sheet.values, **values})
     said = refuse_empty(amended(sheet, values))
     with desk.vault.transaction() as tx:
+        desk.require(tx, Action.WRITE, sheet.kind, household)
         return journal.append(tx, desk.author, Act.EDIT, [household], [said], desk.clock(), desk.random)
 
 
@@ -55,6 +60,7 @@ def add_member(desk: Desk, household: bytes, member: bytes, values: Mapping[str,
     filled = {**values, "household": household}
     check(desk, MEMBER, filled)
     with desk.vault.transaction() as tx:
+        desk.require(tx, Action.WRITE, MEMBER, household)
         if exists(tx, MEMBER, member):
             return nothing()
         said = [created(MEMBER, member, filled)]
@@ -69,6 +75,7 @@ def end_member(desk: Desk, household: bytes, sheet: Sheet, status: str) -> Touch
     bases = {n: sheet.dots[n] for n in (LIFE, number) if n in sheet.dots}
     said = Said(kind=MEMBER.number, object=sheet.id, values={LIFE: None, number: status}, bases=bases)
     with desk.vault.transaction() as tx:
+        desk.require(tx, Action.WRITE, MEMBER, household)
         return journal.append(tx, desk.author, Act.END, [household], [said], desk.clock(), desk.random)
 
 
@@ -76,4 +83,5 @@ def resolve(desk: Desk, household: bytes, sheet: Sheet, field: str, value: Value
     """选这个: settle a disputed field; the act names every value it replaces."""
     said = refuse_empty(amended(sheet, {field: value}, restate=frozenset({field})))
     with desk.vault.transaction() as tx:
+        desk.require(tx, Action.WRITE, sheet.kind, household)
         return journal.append(tx, desk.author, Act.RESOLVE, [household], [said], desk.clock(), desk.random)

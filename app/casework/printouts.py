@@ -14,16 +14,24 @@ from app.casework.desk import Desk, created
 from app.ledger.entry import Act
 from app.models.fields import Value
 from app.models.records.registry import BY_NAME
+from app.models.rules.rights import Action
 from app.sync import journal
 from app.sync.journal import Touched
 from app.vault import kept
 
-PRINTOUT = BY_NAME["printout"]
+HOUSEHOLD, PRINTOUT = BY_NAME["household"], BY_NAME["printout"]
 QUEUED, SENT, CONFIRMED, UNSURE = "queued", "sent", "confirmed", "unsure"
 
 
 def prepare(desk: Desk, run: bytes, households: Sequence[bytes]) -> Iterator[tuple[bytes, BoundCard, Touched]]:
-    """For each household of the run: its current card, bound from the stock where it has none."""
+    """For each household of the run: its current card, bound from the stock where it has none. InputProblem(
+    "not-allowed") before anything is bound, unless the person may print each of them, and several at once where there
+    are several."""
+    action = Action.PRINT if len(households) == 1 else Action.BATCH_PRINT
+    with desk.vault.reading() as tx:
+        for household in households:
+            desk.require(tx, action, HOUSEHOLD, household)
+            desk.require(tx, Action.WRITE, PRINTOUT, household)
     for household in households:
         bound, touched = cards.bind(desk, household, run=run)
         with desk.vault.transaction() as tx:
@@ -34,6 +42,7 @@ def prepare(desk: Desk, run: bytes, households: Sequence[bytes]) -> Iterator[tup
 def note(desk: Desk, run: bytes, household: bytes, *, version: str, outcome: str, copies: int = 1) -> Touched:
     """The sheet of a household left for paper or a file (`outcome` PAPER or PDF); once a run and household."""
     with desk.vault.transaction() as tx:
+        desk.require(tx, Action.WRITE, PRINTOUT, household)
         if kept.print_states(tx, run).get(household) == CONFIRMED:
             return Touched()
         values: dict[str, Value] = {

@@ -11,6 +11,7 @@ from app.casework.desk import Desk, check, created, exists, nothing
 from app.ledger.entry import Act
 from app.models.fields import Value
 from app.models.records.registry import BY_NAME
+from app.models.rules.rights import Action
 from app.sync import journal
 from app.sync.journal import Touched
 from app.vault import kept
@@ -59,6 +60,8 @@ def begin(desk: Desk, household: bytes) -> VisitDraft:
 
 def take_photo(desk: Desk, source: Path) -> PhotoDraft:
     """A photo from a file: decoded and made small in a child process, stripped, encrypted into the vault."""
+    with desk.vault.reading() as tx:
+        desk.require(tx, Action.WRITE, ATTACHMENT)
     photo = photos.prepare(source)
     stored = desk.vault.store_attachment(photo.jpeg, random=desk.random)
     return PhotoDraft(
@@ -84,6 +87,7 @@ def keep_draft(desk: Desk, draft: VisitDraft) -> int:
     data = {1: values, 2: pictures}
     row = KeptDraft(id=draft.id, form=FORM, root=draft.household, staff=desk.author.staff, saved_at=now, data=data)
     with desk.vault.transaction() as tx:
+        desk.require(tx, Action.WRITE, VISIT, draft.household)
         kept.put_draft(tx, row)
     return now
 
@@ -125,6 +129,9 @@ def record(desk: Desk, draft: VisitDraft) -> Touched:
     values = {**draft.values, "household": draft.household, "ended_at": now}
     check(desk, VISIT, values)
     with desk.vault.transaction() as tx:
+        desk.require(tx, Action.WRITE, VISIT, draft.household)
+        if draft.photos:
+            desk.require(tx, Action.WRITE, ATTACHMENT, draft.household)
         kept.drop_draft(tx, draft.id)
         if exists(tx, VISIT, draft.id):
             return nothing()

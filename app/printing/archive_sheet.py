@@ -3,8 +3,9 @@
 Two versions. The *work copy* goes into the file: all seven blocks, numbers masked, marked as internal. The
 *wall copy* hangs in the house for anybody to see: only what a notice may say (village, group, head, member
 count, category) and whom to call; no number of a person, nothing about health, income or members. What a
-version may show is decided here, field by field; the layout in `resources/print/archive_sheet.typ` only
-draws what it is given. Free text is scrubbed of numbers in both versions.
+value may be shown was decided by `masking.show` when the sheet was gathered; which blocks a version has is decided
+here, and the layout in `resources/print/archive_sheet.typ` only draws what it is given. Free text is scrubbed of
+numbers in both versions once more, whoever wrote it into the sheet.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Household:
-    """Block 1. Labels, not codes; `phone` as recorded, it is masked here. Unknown texts are empty."""
+    """Block 1, as it may be printed: labels, not codes; `phone` masked. Unknown texts are empty."""
 
     county: str
     township: str
@@ -81,8 +82,7 @@ class Household:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One line of block 2. `birth` YYYY-MM-DD; `identity` as recorded, it is masked here and left out
-    under 14."""
+    """One line of block 2, as it may be printed. `birth` YYYY-MM-DD; `identity` masked, empty under 14."""
 
     name: str
     relation: str = ""
@@ -162,13 +162,14 @@ class ArchiveSheet:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
     """Who printed, when, where; the same in the foot of all sheets of a batch. `demo` prints 演示数据 on
-    every page."""
+    every page; `watermark` puts name, unit and time across it."""
 
     printed_ms: int
     printed_by: str
     unit: str
     device: str
     demo: bool = False
+    watermark: bool = False
 
 
 def pages(
@@ -194,11 +195,12 @@ def pages(
             place += 1
             if first <= place <= last:
                 copy = f"{place}/{total}" if total > 1 else ""
-                parts.append(_sheet(sheet, copy, printed.date().isoformat()))
+                parts.append(_sheet(sheet, copy))
     return {
         "parts": parts,
         "duplex": duplex,
         "demo": stamp.demo,
+        "watermark": _watermark(stamp, printed) if stamp.watermark else "",
         "form": FORM,
         "printed": printed.strftime("%Y-%m-%d %H:%M"),
         "by": _said(stamp.printed_by),
@@ -223,12 +225,18 @@ def _counted(group: str) -> tuple[int, str]:
 
 def unprintable(sheet: ArchiveSheet) -> tuple[str, ...]:
     """Characters of the sheet that no font can show; said to the person before printing."""
-    return fonts.missing_characters(json.dumps(_sheet(sheet, "", "9999-12-31"), ensure_ascii=False))
+    return fonts.missing_characters(json.dumps(_sheet(sheet, ""), ensure_ascii=False))
 
 
 def _group(sheet: ArchiveSheet) -> tuple[str, str, str, str]:
     household = sheet.household
     return household.county, household.township, household.village, household.group
+
+
+def _watermark(stamp: Stamp, printed: datetime) -> str:
+    """Who printed it, where, when, on which device: a copy of a copy still says whose it was."""
+    said = (stamp.printed_by, stamp.unit, printed.strftime("%Y-%m-%d %H:%M"), stamp.device)
+    return "  ".join(_said(part) for part in said if part)
 
 
 def _separator(group: Sequence[ArchiveSheet], first: int, total: int) -> dict[str, Any]:
@@ -247,7 +255,7 @@ def _separator(group: Sequence[ArchiveSheet], first: int, total: int) -> dict[st
     }
 
 
-def _sheet(sheet: ArchiveSheet, place: str, day: str) -> dict[str, Any]:
+def _sheet(sheet: ArchiveSheet, place: str) -> dict[str, Any]:
     household = sheet.household
     wall = sheet.version is Version.WALL
     side = WALL_CODE_MM if wall else codes.PRINTED_MM
@@ -271,7 +279,7 @@ def _sheet(sheet: ArchiveSheet, place: str, day: str) -> dict[str, Any]:
         return common
     return common | {
         "number": household.number,
-        "members": [_member(number, member, day) for number, member in enumerate(sheet.members, start=1)],
+        "members": [_member(number, member) for number, member in enumerate(sheet.members, start=1)],
         "guarantees": [
             {"name": item.name, "met": _tick(item.met), "grade": _said(item.grade), "day": item.day}
             for item in sheet.guarantees
@@ -306,7 +314,7 @@ def _work_facts(household: Household) -> list[dict[str, Any]]:
         _fact(tr("识别时间"), household.identified),
         _fact(tr("主要风险"), "、".join(risk for risk in household.risks if risk)),
         _fact(tr("风险消除"), household.risk_removed),
-        {"label": tr("联系电话"), "value": masking.mask_phone(household.phone), "wide": False},
+        {"label": tr("联系电话"), "value": household.phone, "wide": False},
         _fact(tr("所属网格"), household.grid),
         _fact(tr("详细地址"), household.address, wide=True),
         *([_fact(tr("备注"), household.remarks, wide=True)] if household.remarks else []),
@@ -332,12 +340,11 @@ def _contacts(household: Household) -> list[dict[str, str]]:
     ]
 
 
-def _member(number: int, member: Member, day: str) -> dict[str, Any]:
-    child = bool(member.birth) and f"{int(day[:4]) - 14:04d}{day[4:]}" < member.birth
+def _member(number: int, member: Member) -> dict[str, Any]:
     return {
         "number": number,
         "name": _said(member.name),
-        "identity": "" if child else masking.mask_identity(member.identity),
+        "identity": _said(member.identity),
         "relation": _said(member.relation),
         "gender": member.gender,
         "birth": member.birth[:7].replace("-", "."),

@@ -18,11 +18,12 @@ from app.casework import printouts
 from app.casework.cards import BoundCard
 from app.casework.desk import Desk, refresh
 from app.models.codelists import codelist
-from app.models.queries import households, places
+from app.models.queries import households, places, staff
 from app.models.queries.households import HouseholdRow
 from app.models.queries.places import Area
 from app.models.records.registry import BY_NAME
 from app.models.rules.groups import group_order
+from app.models.rules.masking import Eye
 from app.models.store import Transaction
 from app.printing import archive_sheet, fonts, gathering, spooling, typesetting
 from app.printing.archive_sheet import ArchiveSheet, Stamp, Version
@@ -217,6 +218,7 @@ def stamp(desk: Desk) -> Stamp:
         unit=places.place_name(known, desk.workplace),
         device=connection.device.hex()[:8] if connection else desk.vault.vault_id.hex()[:8],
         demo=desk.demo,
+        watermark=desk.policy.watermark,
     )
 
 
@@ -228,7 +230,7 @@ def preview(desk: Desk, candidate: Candidate, version: Version, dpi: int) -> lis
         payload = kept.card_payload(tx, number) if number else None
         if number is None or payload is None:
             number, payload = NO_CARD, tr("预览：还没有发码")
-        sheet = _sheet(tx, candidate.row.id, BoundCard(card_no=number, payload=payload), version, bytes(16))
+        sheet = _sheet(desk, tx, candidate.row.id, BoundCard(card_no=number, payload=payload), version, bytes(16))
     data = archive_sheet.pages([sheet], stamp(desk))
     return typesetting.pictures(archive_sheet.LAYOUT, data, dpi)
 
@@ -247,7 +249,7 @@ def prepare(
     sheets: list[ArchiveSheet] = []
     for household, card in zip(order, cards, strict=True):
         with desk.vault.reading() as tx:
-            sheets.append(_sheet(tx, household, card, version, run))
+            sheets.append(_sheet(desk, tx, household, card, version, run))
         yield Progress(done=len(sheets), of=len(order), doing=tr("正在整理"))
     return Sheets(
         run=run,
@@ -331,13 +333,17 @@ def raster(document: bytes, number: int) -> Raster:
         opened.close()
 
 
-def _sheet(tx: Transaction, household: bytes, card: BoundCard, version: Version, run: bytes) -> ArchiveSheet:
+def _sheet(
+    desk: Desk, tx: Transaction, household: bytes, card: BoundCard, version: Version, run: bytes
+) -> ArchiveSheet:
     made = gathering.archive_sheet(
         tx,
         household,
         version,
         card_no=card.card_no,
         payload=card.payload,
+        eye=Eye.of(desk.rights, staff.areas_of(tx, household), desk.policy),
+        today=desk.today(),
         host=places.county_host(tx),
         act=run.hex(),
     )

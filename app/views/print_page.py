@@ -2,6 +2,7 @@
 
 Left the sheet and the choice, in the middle the list with what is missing, right the pages as they will come out. A
 batch goes in jobs of at most 25 sheets; after each the person says whether all came out. Looking binds no card.
+Who may not print batches prints the household that is current in the list, one at a time.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from PySide6.QtWidgets import (
 from app.casework import printouts
 from app.casework.desk import Desk
 from app.errors import InputProblem
+from app.models.rules.rights import Action
 from app.printing.archive_sheet import Version
 from app.text import tr
 from app.views import batch, printer, theme
@@ -77,6 +79,9 @@ class PrintPage(Page):
         self._chosen: Chosen | None = None
         self._preview_ticket = 0
         self._offered = False
+        self._several = desk.rights.may_anywhere(Action.BATCH_PRINT, "household")
+        self._any = desk.rights.may_anywhere(Action.PRINT, "household")
+        self._any = self._any and desk.rights.may_anywhere(Action.WRITE, "printout")
         self._printers: tuple[PrinterChoice, ...] = ()
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
@@ -88,7 +93,7 @@ class PrintPage(Page):
         model.loaded.connect(self._on_loaded)
         model.failed.connect(self.say_error)
         self.table = PagedTable(model, name="print", settings=settings)
-        self.table.moved.connect(lambda _each: self._rest.start())
+        self.table.moved.connect(self._on_moved)
         self.begins_at = self.table
         body = row(gap=0)
         body.addWidget(self._left())
@@ -205,13 +210,23 @@ class PrintPage(Page):
         self.range.setFixedWidth(120)
         self.save_pdf = button(tr("存为 PDF"))
         self.save_pdf.clicked.connect(self._choose_file)
-        self.print = button(tr("打印"), "accent", icon="print")
+        self.print = button(tr("打印") if self._several else tr("打印这一户"), "accent", icon="print")
         self.print.clicked.connect(self.begin_print)
+        self.limits = label("", "note", wrap=True)
+        if not self._any:
+            self.limits.setText(tr("您的角色不能打印档案页，只能看。"))
+        elif not self._several:
+            self.limits.setText(tr("一次打印一户：在名单里选一户再打印。整批打印请乡镇工作站办理。"))
+        else:
+            self.limits.hide()
+        if not self._several:
+            self.range.hide()
         self.controls = QWidget()
         line = row(gap=12)
         line.addWidget(self.printer, 1)
         for widget in (self.duplex, self.copies, self.range):
             line.addWidget(widget)
+        line.addWidget(self.limits, 2)
         line.addStretch(1)
         line.addWidget(self.save_pdf)
         line.addWidget(self.print)
@@ -375,6 +390,10 @@ class PrintPage(Page):
             self.table.selectRow(0)
         self._rest.start()
 
+    def _on_moved(self, _each: object) -> None:
+        self._rest.start()
+        self._show_buttons()
+
     # --- the preview ---
 
     def _draw_preview(self) -> None:
@@ -457,23 +476,27 @@ class PrintPage(Page):
 
     def _order(self) -> tuple[bytes, ...]:
         """The households of the range; says what is wrong and returns nothing where there is none."""
-        if self.run.busy or self._chosen is None:
+        if self.run.busy or self._chosen is None or not self._any:
             return ()
-        sheets = self._chosen.sheets
+        sheets = self._chosen.sheets if self._several else self._current()
         if not sheets:
             self.notice.say(tr("没有可以打印的：名单里的农户都没有户码可发。先上报一次，从县里领户码。"), "warning")
             return ()
         try:
-            first, last = read_range(self.range.text(), len(sheets))
+            first, last = read_range(self.range.text() if self._several else "", len(sheets))
         except InputProblem as problem:
             self.say_error(problem)
             self.range.setFocus(Qt.FocusReason.OtherFocusReason)
             return ()
         return tuple(each.row.id for each in sheets[first - 1 : last])
 
+    def _current(self) -> tuple[Candidate, ...]:
+        candidate = self.table.record()
+        return (candidate,) if candidate is not None and candidate.printable else ()
+
     def _show_buttons(self) -> None:
         """Without a printer the next sensible step is the file."""
-        some = bool(self._chosen and self._chosen.sheets)
+        some = bool(self._chosen and (self._chosen.sheets if self._several else self._current())) and self._any
         self.print.setVisible(bool(self._printers))
         self.copies.setVisible(bool(self._printers))  # a file is written once
         self.print.setEnabled(some and bool(self._printers))

@@ -42,9 +42,7 @@ def members(count: int) -> tuple[Member, ...]:
             relation=relations[place % len(relations)],
             gender=("男", "女")[place % 2],
             birth=("1974-10-28", "1972-02-18", "2006-08-20", "2019-05-01")[place % 4],
-            identity=("990101197410284134", "990101197202187022", "990101200608204085", "990101201905014131")[
-                place % 4
-            ],
+            identity=("9901****4134", "9901****7022", "9901****4085", "")[place % 4],
             ethnicity=("壮族", "汉族", "维吾尔族")[place % 3],
             education=("小学", "初中", "高中在读", "幼儿园")[place % 4],
             health=("健康", ILLNESS, "残疾", "健康")[place % 4],
@@ -83,7 +81,7 @@ def sheet(
             category="脱贫不稳定户",
             risks=("因病", "因学"),
             identified="2023-04",
-            phone="10054596917",
+            phone="100****6917",
             grid="上坝村第三网格",
             grid_worker=Contact(name="韦测一", unit="上坝村", phone="0876-2120001"),
             helper=Contact(name="李测试", unit="云岭县农业农村局", phone="10012340000"),

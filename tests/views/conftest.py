@@ -40,6 +40,16 @@ def demo_vault(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def station_desk(demo_vault: Path, tmp_path: Path) -> Iterator[Desk]:
+    """The same village, where the person is of the township's station."""
+    folder = tmp_path / "station"
+    shutil.copytree(demo_vault, folder)
+    desk = demo.open_desk(folder, granted=(("STATION", demo.TOWNSHIP),))
+    yield desk
+    desk.vault.lock()
+
+
+@pytest.fixture
 def demo_desk(demo_vault: Path, tmp_path: Path) -> Iterator[Desk]:
     """A desk in a vault of its own, where the demo village lies."""
     folder = tmp_path / "vault"

@@ -100,8 +100,8 @@ def codes_on(path: Path) -> list[str]:
     return found
 
 
-def test_the_list_says_what_is_missing(demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path) -> None:
-    page, shell = print_page(demo_desk, at_once, qtbot, tmp_path)
+def test_the_list_says_what_is_missing(station_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path) -> None:
+    page, shell = print_page(station_desk, at_once, qtbot, tmp_path)
     assert page.count.text() == "39 户，可打印 20 份"
     assert "19 户没有户码可发" in page.missing.text()
     photograph(shell, "print")
@@ -146,29 +146,29 @@ def test_on_a_narrow_window_the_preview_takes_the_place_of_the_list(
 
 
 def test_a_selection_goes_into_a_file_and_its_codes_read_back(
-    demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path
+    station_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    chosen = [row.id for row in demo.find(demo_desk)[:3]]
-    page, shell = print_page(demo_desk, at_once, qtbot, tmp_path, *chosen)
+    chosen = [row.id for row in demo.find(station_desk)[:3]]
+    page, shell = print_page(station_desk, at_once, qtbot, tmp_path, *chosen)
     assert page.selected.text() == "选中的 3 户"
-    before = waiting(demo_desk)
+    before = waiting(station_desk)
     page.begin_pdf(tmp_path / "sheets.pdf")
     assert "共 3 份" in page.notice.text.text()
     found = codes_on(tmp_path / "sheets.pdf")
-    opened = {cards.judge(demo_desk, text).household for text in found}
+    opened = {cards.judge(station_desk, text).household for text in found}
     assert opened == set(chosen)
     # A card and a printed sheet for each household; the second time only the sheet.
-    assert waiting(demo_desk) == before + 6
+    assert waiting(station_desk) == before + 6
     photograph(shell, "print-pdf")
     page.begin_pdf(tmp_path / "again.pdf")
     assert sorted(codes_on(tmp_path / "again.pdf")) == sorted(found)
-    assert waiting(demo_desk) == before + 9
+    assert waiting(station_desk) == before + 9
 
 
 def test_a_batch_on_a_printer_is_asked_about(
-    demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path
+    station_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    page, shell = print_page(demo_desk, at_once, qtbot, tmp_path)
+    page, shell = print_page(station_desk, at_once, qtbot, tmp_path)
     page.range.setText("1-2")
     page.duplex.setChecked(False)
     page.print.click()
@@ -186,31 +186,31 @@ def test_a_batch_on_a_printer_is_asked_about(
     QTest.keyClick(page.run.question.yes, Qt.Key.Key_Return)
     assert page.notice.text.text().startswith("2 份都打出来了")
     assert not page.run.busy
-    with demo_desk.vault.reading() as tx:
+    with station_desk.vault.reading() as tx:
         table = TABLES[BY_NAME["printout"].number]
         assert [row.outcome for row in tx.execute(select(table))] == ["PAPER"] * 2
 
 
-def test_stopping_a_batch_loses_nothing(demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path) -> None:
-    page, _ = print_page(demo_desk, at_once, qtbot, tmp_path)
+def test_stopping_a_batch_loses_nothing(station_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path) -> None:
+    page, _ = print_page(station_desk, at_once, qtbot, tmp_path)
     page.range.setText("1")
     page.print.click()
     page.run.question.end.click()
     assert "停在这里" in page.notice.text.text()
     assert page.controls.isEnabled()
-    with demo_desk.vault.reading() as tx:
+    with station_desk.vault.reading() as tx:
         assert list(tx.scalars(select(kept.PRINT_JOB.c.state))) == ["unsure"]
-    again, _ = print_page(demo_desk, at_once, qtbot, tmp_path)
+    again, _ = print_page(station_desk, at_once, qtbot, tmp_path)
     assert again.notice.text.text().startswith("上次有 1 份没有打完")
     again.notice.action.click()
     assert again.selected.text() == "选中的 1 户"
     again.begin_pdf(tmp_path / "again.pdf")
-    with demo_desk.vault.reading() as tx:
+    with station_desk.vault.reading() as tx:
         assert kept.unconfirmed_prints(tx) == []
 
 
 def test_where_cups_is_the_file_goes_to_it_by_standard_input(
-    demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    station_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -221,21 +221,35 @@ def test_where_cups_is_the_file_goes_to_it_by_standard_input(
         (programs / name).write_text(f"#!/bin/sh\n{script}\n")
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    page, _ = print_page(demo_desk, at_once, qtbot, tmp_path)
+    page, _ = print_page(station_desk, at_once, qtbot, tmp_path)
     assert page.printer.currentText() == "Station"
     page.range.setText("2-3")
     page.print.click()
     assert page.run.question.isVisible()
     said = (tmp_path / "words").read_text()
     assert "Station" in said
-    assert not any(row.head_name in said for row in demo.find(demo_desk))
+    assert not any(row.head_name in said for row in demo.find(station_desk))
     assert len(codes_on(tmp_path / "job.pdf")) == 2
     page.run.question.yes.click()
     assert page.notice.text.text().startswith("2 份都打出来了")
 
 
-def test_a_wrong_range_is_said(demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path) -> None:
-    page, _ = print_page(demo_desk, at_once, qtbot, tmp_path)
+def test_who_may_not_print_batches_prints_the_current_household(
+    demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path
+) -> None:
+    page, shell = print_page(demo_desk, at_once, qtbot, tmp_path)
+    assert not page.range.isVisible()
+    assert "一次打印一户" in page.limits.text()
+    photograph(shell, "print-one")
+    current = page.table.record()
+    assert current is not None
+    page.begin_pdf(tmp_path / "one.pdf")
+    (text,) = codes_on(tmp_path / "one.pdf")
+    assert cards.judge(demo_desk, text).household == current.row.id
+
+
+def test_a_wrong_range_is_said(station_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path) -> None:
+    page, _ = print_page(station_desk, at_once, qtbot, tmp_path)
     for text in ("0", "5-3", "1-99", "abc"):
         page.range.setText(text)
         page.begin_pdf(tmp_path / "never.pdf")
@@ -244,9 +258,9 @@ def test_a_wrong_range_is_said(demo_desk: Desk, at_once: Background, qtbot: QtBo
 
 
 def test_a_file_that_cannot_be_written_is_said(
-    demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path
+    station_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    page, _ = print_page(demo_desk, at_once, qtbot, tmp_path)
+    page, _ = print_page(station_desk, at_once, qtbot, tmp_path)
     page.range.setText("1")
     page.begin_pdf(tmp_path / "no" / "such" / "folder.pdf")
     assert page.notice.isVisible()
