@@ -32,7 +32,7 @@ from app.sync.exchange import Report
 from app.sync.protocol import CountyKey, EnrolmentCode, EnrolRequest, Invitation
 from app.sync.transport import Clock, County
 from app.text import tr
-from app.vault import kept
+from app.vault import kept, places
 from app.vault.disk import disk_errors
 from app.vault.slots import FLOOR, KdfParameters
 from app.vault.vault import Vault
@@ -120,6 +120,7 @@ def _open(invited: Invited, password: str, folder: Path, random: Random, kdf: Kd
     """The vault at `folder`: made now, or the one that an earlier try with the same code made."""
     staff = invited.invitation.staff
     if not _is_vault(folder):
+        places.refuse_bad(folder)
         return Vault.create(
             folder,
             staff=staff,
