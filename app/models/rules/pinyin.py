@@ -1,4 +1,4 @@
-"""Pinyin initials of names, with the readings that surnames have. Pure.
+"""Pinyin of names and their initials, with the readings that surnames have. Pure.
 
 pypinyin gives the common reading of a character; a surname often has another (单 shàn, 仇 qiú, 查 zhā, 解 xiè).
 A name keeps every plausible reading of its first character, so that both `czy` and `zzy` find 曾子怡.
@@ -16,52 +16,60 @@ os.environ.setdefault("PYPINYIN_NO_DICT_COPY", "true")
 from pypinyin import Style, lazy_pinyin
 
 SURNAMES = {
-    "单": "s",
-    "仇": "q",
-    "查": "z",
-    "解": "x",
-    "曾": "z",
-    "区": "o",
-    "朴": "p",
-    "盖": "g",
-    "冼": "x",
-    "覃": "q",
-    "尉": "w",
-    "缪": "m",
-    "乐": "y",
-    "任": "r",
-    "华": "h",
-    "翟": "z",
-    "员": "y",
-    "折": "s",
-    "黑": "h",
-    "秘": "b",
-    "重": "c",
-    "洗": "x",
-    "薄": "b",
-    "纪": "j",
-    "燕": "y",
-    "召": "s",
-    "种": "c",
-    "应": "y",
-    "句": "g",
-    "繁": "p",
-    "逄": "p",
-    "隗": "k",
-    "祭": "z",
-    "谌": "c",
-    "晟": "c",
-    "撒": "s",
-    "长": "z",
+    "单": "shan",
+    "仇": "qiu",
+    "查": "zha",
+    "解": "xie",
+    "曾": "zeng",
+    "区": "ou",
+    "朴": "piao",
+    "盖": "ge",
+    "冼": "xian",
+    "覃": "qin",
+    "尉": "wei",
+    "缪": "miao",
+    "乐": "yue",
+    "任": "ren",
+    "华": "hua",
+    "翟": "zhai",
+    "员": "yun",
+    "折": "she",
+    "黑": "he",
+    "秘": "bi",
+    "重": "chong",
+    "洗": "xian",
+    "薄": "bo",
+    "纪": "ji",
+    "燕": "yan",
+    "召": "shao",
+    "种": "chong",
+    "应": "ying",
+    "句": "gou",
+    "繁": "po",
+    "逄": "pang",
+    "隗": "kui",
+    "祭": "zhai",
+    "谌": "chen",
+    "晟": "cheng",
+    "撒": "sa",
+    "长": "zhang",
 }
 
 
 @lru_cache(maxsize=20_000)
 def initials(name: str) -> tuple[str, ...]:
     """Initials of `name` in lower case, one string for each reading of its first character; () without Han."""
-    letters = [part[0].lower() for part in lazy_pinyin(name, style=Style.NORMAL, errors="ignore") if part]
-    if not letters:
-        return ()
-    plain = "".join(letters)
-    first = SURNAMES.get(name[0])
-    return (plain,) if first is None or first == plain[0] else (first + plain[1:], plain)
+    return tuple(dict.fromkeys("".join(part[0] for part in parts) for parts in _readings(name)))
+
+
+@lru_cache(maxsize=20_000)
+def spelled(name: str) -> tuple[str, ...]:
+    """`name` in pinyin as it is typed: lower case, no tones, no blanks, ü as v; one string for each reading of its
+    first character; () without Han."""
+    return tuple(dict.fromkeys("".join(parts) for parts in _readings(name)))
+
+
+def _readings(name: str) -> list[list[str]]:
+    plain = [part.lower() for part in lazy_pinyin(name, style=Style.NORMAL, errors="ignore") if part]
+    first = SURNAMES.get(name[0]) if plain else None
+    return [[first, *plain[1:]], plain] if first is not None else [plain] if plain else []
