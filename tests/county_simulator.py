@@ -129,6 +129,7 @@ class SimulatedCounty:
         self.backwards = False  # streams that enter come in the wrong order, but for what starts a chain
         self.outside: set[bytes] = set()  # roots that no laptop gets
         self.revoked: set[bytes] = set()
+        self.held: dict[bytes, list[Sealed]] = {}  # of revoked chains, behind what the log has
         self.protocols = (1, 1)
         self.clock = NOW
         self.log = Log()
@@ -324,14 +325,18 @@ class SimulatedCounty:
         if known is None:
             raise CountyRefusal("chain-unknown")
         state = "forked" if chain in self.log.forked else "revoked" if chain in self.revoked else "ok"
-        return ChainHead(next_seq=known.next_seq, head=known.head, state=state)
+        held = len(self.held.get(chain, ())) if state == "revoked" else 0
+        return ChainHead(next_seq=known.next_seq, head=known.head, state=state, held=held)
 
     def receive(self, packet: Packet, size: int) -> Receipt:
         """Take what is new of a packet, all or nothing."""
         state = self.log.chains[packet.chain]
-        if packet.start > state.next_seq:
+        if packet.start > state.next_seq + len(self.held.get(packet.chain, ())):
             raise CountyRefusal("chain-gap", next_seq=state.next_seq)
         consistency = self.consistency(size)  # refuses a size it never had before anything is kept
+        if packet.chain in self.revoked and packet.start + len(packet.entries) > state.next_seq:
+            self.held.setdefault(packet.chain, []).extend(packet.entries)
+            raise CountyRefusal("chain-held", held=len(self.held[packet.chain]))
         for seq, (data, _, _) in enumerate(packet.entries, packet.start):
             place = self.log.places.get((packet.chain, seq))
             if place is not None and self.log.leaves[place] != entry_id(data):

@@ -5,13 +5,15 @@ or a lost answer have one remedy, the next exchange. Nothing is kept about what 
 has no receipt is sent again, and the county skips what it has. No transaction is open while the network speaks.
 
 What the county cannot prove raises ChainBroken: the vault refuses its receipts and stays usable. A chain that is forked
-or revoked does not keep colleagues of the same vault from reporting theirs: its error is raised at the end.
+or ended does not keep colleagues of the same vault from reporting theirs: its error is raised at the end. What was
+written behind the end of a chain is handed in all the same: the county holds it until somebody decides, here it stays
+unsent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from app.errors import ChainBroken, CountyRefusal, HudangError, InputProblem, TransportProblem, VaultProblem
@@ -47,7 +49,8 @@ QUICK_MS: Final = 2_000  # a packet that took less may be followed by one twice 
 SLOW_MS: Final = 15_000
 SHORTEST_WAIT_MS: Final = 2_000
 LONGEST_WAIT_MS: Final = 15 * 60_000
-_OF_ONE_CHAIN: Final = ("chain-forked", "chain-revoked", "chain-unknown", "chain-behind")
+_ENDED: Final = ("chain-held", "chain-revoked")
+_OF_ONE_CHAIN: Final = ("chain-forked", "chain-unknown", "chain-behind", "citation-foreign", *_ENDED)
 SLICE: Final = 50  # delivered entries in one transaction: whoever works meanwhile waits a twentieth of a second
 STANDSTILL: Final = 3  # pages in a row that brought nothing, although the county says there is more
 
@@ -55,7 +58,8 @@ STANDSTILL: Final = 3  # pages in a row that brought nothing, although the count
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What an exchange did. `sent` and `received`: entries. `offset_ms`: what to add to this clock to have the
-    county's. `same`: whether laptop and county hold the same for this vault. `unreadable`: files lost on this disk."""
+    county's. `same`: whether laptop and county hold the same for this vault. `unreadable`: files lost on this disk.
+    `held`: entries of ended chains that the county keeps apart until somebody decides about them."""
 
     sent: int
     received: int
@@ -66,6 +70,18 @@ class Report:
     offset_ms: int
     same: bool
     touched: Touched
+    held: int = 0
+
+
+@dataclass(slots=True)
+class _Pushed:
+    """What pushing came to so far; `failed`: (person, what stood in the way of a chain)."""
+
+    sent: int = 0
+    held: int = 0
+    roots: frozenset[bytes] = frozenset()
+    failed: list[tuple[bytes | None, HudangError]] = field(default_factory=list)
+    going: set[bytes | None] = field(default_factory=set)  # people one of whose chains is in force
 
 
 def run(vault: Vault, county: County, *, random: Random) -> Steps[Report]:
@@ -74,21 +90,31 @@ def run(vault: Vault, county: County, *, random: Random) -> Steps[Report]:
     offset = _greet(vault, county)
     # Whoever stopped while the county was slow to answer has sent nothing.
     yield Progress(done=0, of=0, doing=tr("正在上报"))
-    sent, roots, failed = yield from _push_all(vault, county)
+    pushed = yield from _push_all(vault, county)
+    sent, roots = pushed.sent, pushed.roots
     received, same, pulled = 0, False, frozenset[bytes]()
-    if not any(error.code == "chain-forked" for error in failed):  # else what comes contradicts what is here
-        received, same, pulled = yield from _pull(vault, county)
-        pulled |= _mend(vault, county)
+    refused: CountyRefusal | None = None
+    if not any(error.code == "chain-forked" for _, error in pushed.failed):  # else what comes contradicts what is here
+        try:
+            received, same, pulled = yield from _pull(vault, county)
+            pulled |= _mend(vault, county)
+        except CountyRefusal as refusal:
+            if refusal.code != "device-revoked":
+                raise
+            refused = refusal  # it gets nothing any more; what it has may still be handed in
         with vault.reading() as tx:
             waiting = kept.waiting(tx)
-        if waiting or (failed and received):
+        if refused is None and (waiting or (pushed.failed and received)):
             # What was written meanwhile, and chains that had first to take up what a restored disk had lost.
-            again, more, failed = yield from _push_all(vault, county)
-            sent, roots = sent + again, roots | more
+            pushed = yield from _push_all(vault, county)
+            sent, roots = sent + pushed.sent, roots | pushed.roots
     files, unreadable = yield from attachments.upload(vault, county)
-    stocked = yield from _stock(vault, county, random)
+    stocked = 0 if refused is not None else (yield from _stock(vault, county, random))
+    failed = [error for person, error in pushed.failed if _concerns(vault, pushed, person, error)]
     if failed:
         raise failed[0]
+    if refused is not None:
+        raise refused
     with vault.reading() as tx:
         receipt = kept.last_receipt(tx)
     return Report(
@@ -101,7 +127,13 @@ def run(vault: Vault, county: County, *, random: Random) -> Steps[Report]:
         offset_ms=offset,
         same=same,
         touched=Touched(roots=roots | pulled, outbox=bool(sent or files)),
+        held=pushed.held,
     )
+
+
+def _concerns(vault: Vault, pushed: _Pushed, person: bytes | None, error: HudangError) -> bool:
+    """Whether the end of a chain is news to whoever sits here: not a colleague's, nor one that another goes on from."""
+    return error.code not in _ENDED or (person == vault.staff and person not in pushed.going)
 
 
 def wait_ms(attempt: int, random: Random, *, asked_s: int = 0) -> int:
@@ -143,36 +175,56 @@ def _went_back(refusal: CountyRefusal) -> HudangError:
 # --- pushing ---
 
 
-def _push_all(vault: Vault, county: County) -> Steps[tuple[int, frozenset[bytes], list[HudangError]]]:
-    """Push every own chain; (entries sent, roots touched, what stood in the way of single chains)."""
+def _push_all(vault: Vault, county: County) -> Steps[_Pushed]:
+    """Push every own chain, older ones of a person first."""
     with vault.reading() as tx:
-        mine = kept.own_chains(tx)
-    sent, roots = 0, frozenset[bytes]()
-    failed: list[HudangError] = []
+        mine = journal.in_order(tx)
+    pushed = _Pushed()
     for one in mine:
         try:
-            count, touched = yield from _push(vault, county, one.state.id)
+            yield from _push(vault, county, one.state.id, pushed)
+            pushed.going.add(one.state.actor)
         except (CountyRefusal, ChainBroken) as error:
             if error.code not in _OF_ONE_CHAIN:
                 raise
-            failed.append(error)
-            continue
-        sent, roots = sent + count, roots | touched
-    return sent, roots, failed
+            pushed.failed.append((one.state.actor, error))
+    return pushed
 
 
-def _push(vault: Vault, county: County, chain: bytes) -> Steps[tuple[int, frozenset[bytes]]]:
+def _push(vault: Vault, county: County, chain: bytes, pushed: _Pushed) -> Steps[None]:
+    """Report a chain's tail. Of an ended chain only what entered the log before gets its receipt; the rest is handed in
+    to be held, and CountyRefusal("chain-held", held) says so, "chain-revoked" where nothing is left."""
     head = _head(vault, county, chain)
-    budget, sent, roots = FIRST_BYTES, 0, frozenset[bytes]()
+    if head.state != "revoked":
+        try:
+            yield from _report(vault, county, chain, head, pushed, None)
+            return
+        except CountyRefusal as refusal:
+            if refusal.code != "chain-held":
+                raise
+        head = _head(vault, county, chain)  # it was ended a moment ago, or just behind what was sent
+    yield from _report(vault, county, chain, head, pushed, head.next_seq)
+    held = yield from _hand_in(vault, county, chain, head)
+    pushed.held += held
+    raise CountyRefusal("chain-held", held=held) if held else CountyRefusal("chain-revoked")
+
+
+def _report(
+    vault: Vault, county: County, chain: bytes, head: ChainHead, pushed: _Pushed, until: int | None
+) -> Steps[None]:
+    """Send the tail, as far as seq `until` where given, and settle the receipts."""
+    budget = FIRST_BYTES
     start = max(head.next_seq - 1, 0)  # one that the county has: a fork shows even where the lengths agree
     while True:
         with vault.reading() as tx:
             mine = _mine(kept.chain(tx, chain))
             size, _ = journal.held_checkpoint(tx)
             start = min(start, mine.acknowledged)
-            tail = kept.sealed_from(tx, chain, start, PACKET_ENTRIES) if _has_tail(mine) else []
+            more = _has_tail(mine) and (until is None or mine.acknowledged < until)
+            limit = PACKET_ENTRIES if until is None else min(PACKET_ENTRIES, until - start)
+            tail = kept.sealed_from(tx, chain, start, limit) if more else []
         if not tail:
-            return sent, roots
+            return
         entries = _fitting(tail, budget)
         before = county.clock()
         try:
@@ -183,13 +235,37 @@ def _push(vault: Vault, county: County, chain: bytes) -> Steps[tuple[int, frozen
         if (receipt.chain, receipt.start) != (chain, start):
             raise ChainBroken("receipt-foreign", seq=receipt.start)
         with vault.transaction() as tx:
-            roots |= journal.settle(tx, receipt, county.clock()).roots
+            pushed.roots |= journal.settle(tx, receipt, county.clock()).roots
             now = _mine(kept.chain(tx, chain))
         if now.acknowledged == mine.acknowledged:
             raise ChainBroken("receipt-short", seq=now.acknowledged)
-        sent += now.acknowledged - mine.acknowledged
+        pushed.sent += now.acknowledged - mine.acknowledged
         start = now.acknowledged - 1
         yield Progress(done=now.acknowledged, of=now.state.next_seq, doing=tr("正在上报"))
+
+
+def _hand_in(vault: Vault, county: County, chain: bytes, head: ChainHead) -> Steps[int]:
+    """Hand in what an ended chain has behind the log's entries; how many of them the county now holds undecided. They
+    keep no receipt here: only a decision settles them."""
+    budget, start = FIRST_BYTES, head.next_seq + head.held
+    while True:
+        with vault.reading() as tx:
+            mine = _mine(kept.chain(tx, chain))
+            size, _ = journal.held_checkpoint(tx)
+            tail = kept.sealed_from(tx, chain, start, PACKET_ENTRIES)
+        if not tail:
+            return max(mine.state.next_seq - max(mine.acknowledged, head.next_seq), 0)
+        entries, before = _fitting(tail, budget), county.clock()
+        try:
+            county.send(Packet(chain, start, entries), size)
+        except CountyRefusal as refusal:
+            if refusal.code != "chain-held":
+                raise _went_back(refusal) from None
+        else:
+            raise ChainBroken("receipt-foreign", seq=start)
+        budget = _next_budget(budget, county.clock() - before)
+        start += len(entries)
+        yield Progress(done=start, of=mine.state.next_seq, doing=tr("正在交县里暂存"))
 
 
 def _head(vault: Vault, county: County, chain: bytes) -> ChainHead:
@@ -203,12 +279,10 @@ def _head(vault: Vault, county: County, chain: bytes) -> ChainHead:
         if refusal.code == "chain-unknown" and mine.acknowledged:
             raise ChainBroken("county-went-back", held=mine.acknowledged, shown=0) from None
         raise
-    if head.next_seq < mine.acknowledged:
+    if head.next_seq + head.held < mine.acknowledged:
         raise ChainBroken("county-went-back", held=mine.acknowledged, shown=head.next_seq)
     if head.state == "forked":
         raise CountyRefusal("chain-forked", seq=head.next_seq)
-    if head.state != "ok":
-        raise CountyRefusal("chain-revoked")
     if head.next_seq > mine.state.next_seq and not _has_tail(mine):
         raise ChainBroken("chain-behind", held=mine.state.next_seq, shown=head.next_seq)
     if head.next_seq == mine.state.next_seq and head.head != mine.state.head and not _has_tail(mine):

@@ -30,11 +30,13 @@ from app.ledger.signatures import public_key
 from app.ledger.streams import buckets, digest_of
 from app.ledger.tree import verify_consistency, verify_range
 from app.models import store
+from app.models.queries import admissions
 from app.models.store import Item, Transaction
 from app.progress import Progress, Steps
 from app.sync.protocol import CountyKey, Delivered, Delivery, Receipt
 from app.text import tr
 from app.vault import kept, salvage
+from app.vault.kept import KeptChain
 from app.vault.vault import Vault
 
 COUNTY = "county.pub"
@@ -67,12 +69,40 @@ class Touched:
 # --- our own chain ---
 
 
-def begin(tx: Transaction, seed: bytes, nonce: bytes, staff: bytes, now_ms: int, build: int) -> Signed:
-    """Start the person's chain in this vault; its genesis waits for the county like any entry."""
-    signed, pen = start(seed, nonce, staff, Circumstances(wall=now_ms, app=build))
+def begin(
+    tx: Transaction, seed: bytes, nonce: bytes, staff: bytes, now_ms: int, build: int, cites: Chain | None = None
+) -> Signed:
+    """Start the person's chain in this vault; its genesis waits for the county like any entry. `cites`: the chain it
+    goes on from, as far as it is known here."""
+    body = {} if cites is None else {chains.CITES: [cites.id, cites.next_seq - 1, cites.head]}
+    signed, pen = start(seed, nonce, staff, Circumstances(wall=now_ms, app=build), body)
     _keep(tx, signed)
     kept.put_chain(tx, pen.chain, own=True, acknowledged=0)
     return signed
+
+
+def in_order(tx: Transaction) -> list[KeptChain]:
+    """The chains written in this vault; one that goes on from another comes behind it."""
+    mine = {one.state.id: one for one in kept.own_chains(tx)}
+    before = {chain: _cited(kept.first_entry(tx, chain)) for chain in mine}
+    ordered: dict[bytes, KeptChain] = {}
+    for chain in mine:
+        line, at = list[bytes](), chain
+        while at in mine and at not in ordered and at not in line:
+            line.append(at)
+            at = before[at]
+        ordered.update({one: mine[one] for one in reversed(line)})
+    return list(ordered.values())
+
+
+def last_of(tx: Transaction, staff: bytes) -> Chain | None:
+    """The person's newest chain in this vault: what a new one goes on from, as after a forgotten password."""
+    return next((mine.state for mine in reversed(in_order(tx)) if mine.state.actor == staff), None)
+
+
+def _cited(genesis: Entry | None) -> bytes:
+    told = (genesis.body or {}).get(chains.CITES) if genesis else None
+    return told[0] if isinstance(told, list) and told and isinstance(told[0], bytes) else b""
 
 
 def author_of(tx: Transaction, seed: bytes, build: int) -> Author:
@@ -322,9 +352,10 @@ def turn(tx: Transaction, delivery: Delivery) -> Touched:
 
 
 def catch_up(vault: Vault) -> Steps[Touched]:
-    """After the last page: fold anew what pages in the order of streams could not fold right at once. Mostly nothing;
-    what is left undone by a crash is done the next time."""
+    """After the last page: let go what the county decided about, fold anew what pages in the order of streams could not
+    fold right at once. Mostly nothing; what is left undone by a crash is done the next time."""
     with vault.transaction() as tx:
+        _follow_decisions(tx)
         if kept.setting(tx, REFOLD):
             for done, of in _refold(tx):
                 yield Progress(done=done, of=of, doing=tr("正在重新整理"))
@@ -337,6 +368,20 @@ def catch_up(vault: Vault) -> Steps[Touched]:
         kept.put_setting(tx, AUTHORITY, [newest, False])
         kept.put_setting(tx, REFOLD, False)
     return Touched(roots=roots)
+
+
+def _follow_decisions(tx: Transaction) -> None:
+    """Entries behind the end of an ended chain wait until somebody at the county decided, one by one and in order. Then
+    they count no more: what was admitted stands in the log as the act of whoever admitted it."""
+    for mine in kept.own_chains(tx):
+        waiting = mine.state.next_seq - mine.acknowledged
+        ids = kept.own_ids(tx, mine.state.id, mine.acknowledged, waiting) if waiting else []
+        decided = admissions.decided(tx, ids)
+        done = next((n for n, identity in enumerate(ids) if identity not in decided), len(ids))
+        if done:
+            kept.let_go(tx, ids[:done])
+            kept.put_chain(tx, mine.state, own=True, acknowledged=mine.acknowledged + done)
+            kept.put_setting(tx, REFOLD, True)
 
 
 def _needs_authority(item: Item) -> bool:

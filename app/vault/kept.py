@@ -144,7 +144,8 @@ def put_setting(tx: Transaction, name: str, value: Any) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptChain:
-    """A chain as the vault knows it; `acknowledged` entries of our own have a receipt."""
+    """A chain as the vault knows it; `acknowledged` entries of our own have a receipt, or came behind the end of the
+    chain and the county has decided about them."""
 
     state: Chain
     own: bool
@@ -322,8 +323,23 @@ def remove_entries(tx: Transaction, ids: Sequence[bytes]) -> None:
             tx.execute(delete(table).where(table.c.id.in_(part)))
 
 
+def first_entry(tx: Transaction, chain_id: bytes) -> Entry | None:
+    """The genesis of a chain, None when it is not here."""
+    data = tx.scalar(select(ENTRY.c.data).where(ENTRY.c.chain == chain_id, ENTRY.c.seq == 0))
+    return None if data is None else decode_entry(data)
+
+
+def let_go(tx: Transaction, ids: Sequence[bytes]) -> None:
+    """Entries that the county has never placed and never will: they say nothing here any more. The signed bytes stay,
+    so that the chain still proves what was written."""
+    for at in range(0, len(ids), 400):
+        part = ids[at : at + 400]
+        tx.execute(delete(PAYLOAD).where(PAYLOAD.c.id.in_(part)))
+        tx.execute(delete(STREAM).where(STREAM.c.id.in_(part)))
+
+
 def waiting(tx: Transaction) -> int:
-    """How many entries of our own chains have no receipt."""
+    """How many entries of our own chains have no receipt and no decision."""
     return (
         tx.scalar(select(func.coalesce(func.sum(CHAIN.c.next_seq - CHAIN.c.acknowledged), 0)).where(CHAIN.c.own)) or 0
     )

@@ -24,13 +24,14 @@ from app.ledger.entry import Act
 from app.models.fields import RecordKind
 from app.models.records.registry import BY_NAME
 from app.sync import exchange, journal
-from app.sync.protocol import Delivery, Receipt
+from app.sync.protocol import Delivery, Packet, Receipt
 from app.vault import kept
 from tests.county_simulator import (
     BUSY,
     HTML,
     LOSE_ANSWER,
     LOSE_REQUEST,
+    NOTHING,
     ORIGIN,
     Cutter,
     SimulatedCounty,
@@ -333,16 +334,52 @@ def test_a_restored_laptop_that_was_written_in_is_a_fork(scene: Scene) -> None:
         each.vault.lock()
 
 
-def test_a_revoked_chain_sends_nothing_but_still_receives(scene: Scene) -> None:
+def test_a_revoked_chain_hands_in_and_still_receives(scene: Scene) -> None:
     laptop, other = scene.enrol("laptop"), scene.enrol("other")
     other.write(household(0), "一组")
     other.sync()
     laptop.write(household(1), "二组")
+    laptop.sync()
     scene.county.revoked.add(laptop.chain.state.id)
     with pytest.raises(CountyRefusal, match="chain-revoked"):
         laptop.exchange()
-    assert laptop.groups() == {household(0): "一组", household(1): "二组"}
-    assert laptop.chain.acknowledged == 1
+    for n in range(2, 5):
+        laptop.write(household(1), f"{n}组")
+        other.write(household(0), f"{n}组")
+        other.sync()
+        for _ in range(2):  # the second time nothing is sent again
+            with pytest.raises(CountyRefusal, match="chain-held") as refused:
+                laptop.exchange()
+            assert refused.value.facts["held"] == n - 1
+        assert laptop.groups() == {household(0): f"{n}组", household(1): f"{n}组"}
+    assert laptop.chain.acknowledged == 2
+    with laptop.vault.reading() as tx:
+        assert kept.waiting(tx) == 3  # it stays unsent here
+
+
+def test_what_was_taken_before_a_chain_was_ended_still_gets_its_receipt(scene: Scene) -> None:
+    laptop = scene.enrol()
+    laptop.write(household(0), "一组")
+    chain = laptop.chain.state.id
+    with laptop.vault.reading() as tx:
+        first = kept.sealed_from(tx, chain, 0, 9)
+    scene.county.receive(Packet(chain, 0, tuple(first)), 0)  # and the answer was lost
+    laptop.write(household(0), "二组")
+    scene.county.revoked.add(chain)
+    with pytest.raises(CountyRefusal, match="chain-held") as refused:
+        laptop.exchange()
+    assert (refused.value.facts["held"], laptop.chain.acknowledged) == (1, 2)
+
+
+def test_the_end_of_a_colleagues_chain_does_not_stop_an_exchange(scene: Scene) -> None:
+    laptop = scene.enrol()
+    with laptop.vault.transaction() as tx:
+        colleague = journal.begin(tx, os.urandom(32), os.urandom(16), os.urandom(16), clock(), 1)
+    scene.county.take((colleague.data, colleague.signature, NOTHING))
+    laptop.write(household(0), "一组")
+    assert laptop.sync().held == 0
+    scene.county.revoked.add(colleague.entry.chain)
+    assert laptop.sync().held == 0
 
 
 @pytest.mark.parametrize(("protocols", "code"), [((2, 3), "program-too-old"), ((0, 0), "county-too-old")])
