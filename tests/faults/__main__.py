@@ -1,4 +1,4 @@
-"""`python -m tests.faults [names] [--upto N] [--jobs J] [--again] [--report]`: the harnesses at release size.
+"""`python -m tests.faults [names] [--upto N] [--jobs J] [--again] [--report] [--ci]`: the harnesses at release size.
 
 Runs the cases that are not done yet, stops at the first broken promise and says its number, writes docs/reliability.md.
 May be killed at any moment; the next run goes on. Exit code 0 when every promise held.
@@ -7,6 +7,7 @@ May be killed at any moment; the next run goes on. Exit code 0 when every promis
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -27,12 +28,16 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, metavar="J", help="processes at once")
     parser.add_argument("--again", action="store_true", help="do again what was done on other code than this")
     parser.add_argument("--report", action="store_true", help="only write docs/reliability.md from what is there")
+    parser.add_argument("--ci", action="store_true", help="only the cases of `make test`; how they ended, on stdout")
     wanted = parser.parse_args()
     unknown = sorted(set(wanted.names) - set(known))
     if unknown:
         parser.error(f"no such harness: {', '.join(unknown)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # folders are removed then too
     frame.clear_leftovers()
+    if wanted.ci:
+        sys.stdout.write(json.dumps(sum((frame.do_ci_cases(known[name]) for name in wanted.names), Counter[str]())))
+        return 0
     frame.code()
     frame.commit()
     if not wanted.report:

@@ -1,0 +1,171 @@
+"""What the power is cut from: works of a laptop, done by a process whose system calls are traced.
+
+Every work has a folder of its own and begins with the same small vault. `record` runs them all in one traced process, a
+round; `python -m tests.faults.recording <folder> <told> <seed> <recipe>` is that process. It must be one thread, or the
+order of its calls would be unknown; so photos come as bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import random as chance
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.models.store import Transaction
+from app.vault import kept
+from tests.faults import frame, replay, saving
+from tests.faults.replay import Disk, Recording
+from tests.faults.saving import CHEAP, MINE, PASSWORD, TOLD, VAULT, Saver, Tell, line
+
+TRACER = ("strace", "-f", "-qq", "--seccomp-bpf", "-xx", "-s", "100000000")
+BEGINS = b"begin "
+NEW_PASSWORD = "云台 下坝"
+COLLEAGUE = b"\x22" * 16
+Work = Callable[[Path, chance.Random, Tell], None]
+
+
+def begun(folder: Path, dice: chance.Random, tell: Tell) -> Saver:
+    """Somebody opens the vault."""
+    return Saver(saving.unlock(folder / VAULT), dice, tell)
+
+
+def saves(folder: Path, dice: chance.Random, tell: Tell) -> None:
+    """An ordinary day: saves, a lock, saves again."""
+    for _ in range(2):
+        saver = begun(folder, dice, tell)
+        for _ in range(5):
+            saver.step()
+        saver.vault.lock()
+
+
+def imported(folder: Path, dice: chance.Random, tell: Tell) -> None:
+    """Many households in one transaction, with so small a cache that pages go to the file before the commit."""
+    saver = begun(folder, dice, tell)
+    with saver.vault.reading() as tx:
+        tx.exec_driver_sql("PRAGMA cache_size = -160")
+    saver.open_household(12)
+    saver.edit()
+    saver.vault.lock()
+
+
+def photos(folder: Path, dice: chance.Random, tell: Tell) -> None:
+    """Visits with photos."""
+    saver = begun(folder, dice, tell)
+    for _ in range(3):
+        saver.visit()
+    saver.vault.lock()
+
+
+def schema(folder: Path, dice: chance.Random, tell: Tell) -> None:
+    """A newer program brings the tables to its version."""
+    saver = begun(folder, dice, tell)
+    steps = kept.STEPS
+    kept.STEPS = (
+        *steps,
+        (
+            "ALTER TABLE draft ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0",
+            "CREATE INDEX draft_staff ON draft (staff)",
+            "CREATE TABLE draft_trail (id BLOB PRIMARY KEY, saved_at INTEGER NOT NULL)",
+            "INSERT INTO draft_trail SELECT id, saved_at FROM draft",
+        ),
+    )
+    try:
+        saver.draft()
+        with saver.saving() as tx:
+            kept.prepare(tx)
+        saver.edit()
+        saver.vault.lock()
+    finally:
+        kept.STEPS = steps
+
+
+def people(folder: Path, dice: chance.Random, tell: Tell) -> None:
+    """A colleague gets a slot, between saves."""
+    saver = begun(folder, dice, tell)
+    saver.edit()
+    both = [MINE.hex(), COLLEAGUE.hex()]
+    saver.tell("about", people=both)
+    saver.vault.add_person(staff=COLLEAGUE, label="覃试二", password="二人 同心", random=dice.randbytes, kdf=CHEAP)
+    saver.tell("done", people=both)
+    saver.draft()
+    saver.vault.lock()
+
+
+def created(folder: Path, dice: chance.Random, tell: Tell) -> None:
+    """A vault is made, and the first chain in it."""
+    facts: dict[str, Any] = {"vault": True, "people": [MINE.hex()], "password": PASSWORD, "photos": {}}
+
+    def prepare(tx: Transaction) -> None:
+        kept.prepare(tx)
+        facts["tables"] = saving.state(tx)
+        tell(line("about", **facts))
+
+    vault = saving.create(folder / VAULT, dice, prepare)
+    tell(line("done", **facts))
+    saving.begin(vault, dice, tell)
+    Saver(vault, dice, tell).open_household()
+    vault.lock()
+
+
+WORKS: dict[str, Work] = {work.__name__: work for work in (saves, imported, photos, schema, people, created)}
+
+
+# --- recording ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What all works did, and what held before each."""
+
+    works: dict[str, Recording]
+    facts: dict[str, dict[str, Any]]
+
+
+def record(folder: Path, seed: int, recipe: str = "") -> Round:
+    """All works once in the empty `folder`, traced, in vaults opened by a recipe; the folder is emptied."""
+    watched, told, trace = folder / "disk", folder / TOLD, folder / "trace"
+    with saving.recipe(recipe):
+        before = saving.build(folder / VAULT, chance.Random(1))
+    facts = dict.fromkeys(WORKS, before) | {created.__name__: {"vault": False}}
+    for name in WORKS:
+        (watched / name).mkdir(parents=True)
+        if facts[name]["vault"]:
+            shutil.copytree(folder / VAULT, watched / name / VAULT)
+    disk = Disk.of(watched)
+    program = [sys.executable, "-m", "tests.faults.recording", str(watched), str(told), str(seed), recipe]
+    traced = [*TRACER, "-e", f"trace={replay.CALLS}", "-o", str(trace), *program]
+    run = subprocess.run(traced, cwd=frame.ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    with trace.open(encoding="ascii") as lines:
+        works = replay.sections(disk, replay.parse(lines, disk, watched, told), opens=BEGINS)
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert set(works) == set(WORKS)
+    return Round(works=works, facts=facts)
+
+
+def forbidden() -> str:
+    """Why this system lets nobody trace; empty when it does. A tracer that is missing is an error: setup brings it."""
+    if shutil.which("strace") is None:
+        raise FileNotFoundError("strace is missing; scripts/setup installs it")
+    run = subprocess.run(["strace", "-qq", "-e", "trace=none", "true"], capture_output=True, text=True)
+    return "" if run.returncode == 0 else f"this system forbids tracing ({run.stderr.strip()[-100:]})"
+
+
+def main() -> None:
+    watched, seed, recipe = Path(sys.argv[1]), int(sys.argv[3]), sys.argv[4]
+    told = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with saving.recipe(recipe):
+        for number, (name, work) in enumerate(WORKS.items()):
+            os.write(told, BEGINS + name.encode() + b"\n")
+            work(watched / name, chance.Random(f"{seed} {number}"), lambda told_line: os.write(told, told_line))
+
+
+if __name__ == "__main__":
+    main()
