@@ -19,8 +19,8 @@ import resource
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -28,7 +28,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.errors import HudangError
+from app.errors import HudangError, VaultProblem
 from app.ledger import card as cards
 from app.ledger import chain as chains
 from app.ledger.act import Said
@@ -40,20 +40,22 @@ from app.models import store
 from app.models.store import Transaction
 from app.sync import journal
 from app.sync.protocol import CountyKey, Delivery, DeliveryRequest, EnrolmentCode, Packet, Receipt
-from app.vault import attachments, kept, rollback, slots
+from app.vault import attachments, attempts, backups, kept, recovery, rollback, slots
 from app.vault.cipherfile import PAGE_BYTES, CipherFile
 from app.vault.slotfile import FILE_NAMES
 from app.vault.vault import DATABASE, Vault
 from county.intake import Known, judge
-from tests.county_simulator import SimulatedCounty, serving
+from tests.county_simulator import NOW, SimulatedCounty, serving
 from tests.faults.frame import empty_folder, lasting_folder
-from tests.sync.laptops import GROUP, HOUSEHOLD, PASSWORD, Laptop, finished
+from tests.sync.laptops import CHEAP, GROUP, HOUSEHOLD, PASSWORD, Laptop, finished
 
 NAME = "bitflips"
 TITLE = "G3: single flipped bits and cuts in every kind of file, told or without effect"
 
 EXPORT = Path(__file__).resolve().parent.parent / "vectors" / "export.bin"
 JOURNAL = DATABASE + "-journal"
+TRIED_MS = 10_000_000
+NEW_PASSWORD = "另一句 很长的话 another sentence"
 TOLD, UNHARMED, BEFORE = "told", "unharmed", "before"
 CUTS = 5  # one case in so many is a cut
 ROOMY = 6  # pages that a killed commit may add before it is killed
@@ -140,8 +142,12 @@ class Scene:
     card: str
     trust: Trust
     pool: bytes
-    pool_key: bytes
     pool_digest: bytes
+    staff: bytes
+    counted: Path  # the record of wrong passwords, and what a recovery keeps
+    request: bytes
+    answer: bytes
+    backups: Path
     expected: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -231,6 +237,7 @@ def scene() -> Scene:
         card=payload,
         trust=Trust(county=facts[chains.COUNTY_CODE], keys={1: facts[chains.CARD_KEY]}),
         **_pool(county),
+        **_beside(folder / "vault", folder / "counted", county, dice),
     )
 
 
@@ -242,8 +249,33 @@ def _draft(tx: Transaction, laptop: Laptop, draft: bytes, data: bytes) -> None:
 
 def _pool(county: SimulatedCounty) -> dict[str, Any]:
     """The pool file as it travels, with what its record says of it."""
-    (name, sealed) = next(iter(county.blobs.items()))
-    return {"pool": sealed, "pool_key": bytes.fromhex(name), "pool_digest": hashlib.sha256(sealed).digest()}
+    (sealed,) = county.blobs.values()
+    return {"pool": sealed, "pool_digest": hashlib.sha256(sealed).digest()}
+
+
+def _beside(vault: Path, folder: Path, county: SimulatedCounty, dice: chance.Random) -> dict[str, Any]:
+    """What lies in a vault's folder and beside it in the bad days: counted tries, a recovery half done, a backup."""
+    shutil.copytree(vault, folder)
+    staff = Vault.people(folder)[0].staff
+    opened = Vault.unlock(folder, staff, PASSWORD)
+    finished(backups.make(opened, folder.parent / "backups", now_ms=NOW))
+    opened.lock()
+    now = [TRIED_MS]
+    limiter = attempts.Attempts(home=folder, clock_ms=lambda: now[0], boot=lambda: "boot")
+    for left in reversed(range(attempts.FREE + 1)):
+        now[0] = TRIED_MS - left * 1000 * attempts.WAITS_S[0]
+        with suppress(VaultProblem), limiter.counting(folder, staff):
+            raise VaultProblem("wrong-password")
+    asked = recovery.begin(folder, staff, NEW_PASSWORD, random=dice.randbytes, kdf=CHEAP)
+    enrol = (dice.randbytes(300), dice.randbytes(64), dice.randbytes(80))
+    answer = recovery.answer(asked, county.recovery.private_bytes_raw(), enrol)
+    return {
+        "staff": staff,
+        "counted": folder,
+        "request": asked.encode(),
+        "answer": answer.encode(),
+        "backups": folder.parent / "backups",
+    }
 
 
 def killed(vault: Path, folder: Path, *, spilling: bool) -> Hot:
@@ -483,6 +515,71 @@ def pool_file(folder: Path, dice: chance.Random) -> tuple[str, Damage]:
     return _compared(look, data), damage
 
 
+def tries(folder: Path, dice: chance.Random) -> tuple[str, Damage]:
+    """The count of wrong passwords, in one of its two places: the other one serves, no try is won."""
+    counted = scene().counted
+    vault = _copy(folder, FILE_NAMES)
+    places = [vault / attempts.FOLDER, folder / attempts.FOLDER]
+    for place in places:
+        shutil.copytree(counted / attempts.FOLDER, place)
+    (record,) = dice.choice(places).iterdir()
+    damage = Damage.draw(record.stat().st_size, dice)
+    damage.done_at(record)
+    limiter = attempts.Attempts(home=folder, clock_ms=lambda: TRIED_MS, boot=lambda: "boot")
+    outcome = _compared(lambda: limiter.seconds_left(vault, scene().staff), attempts.WAITS_S[1])
+    assert outcome == UNHARMED, "one good record is enough"
+    return outcome, damage
+
+
+def recovery_request(_folder: Path, dice: chance.Random) -> tuple[str, Damage]:
+    """The request of somebody who forgot the password."""
+    data = scene().request
+    damage = Damage.draw(len(data), dice)
+    return _compared(lambda: recovery.Request.decode(damage.done_to(data)), recovery.Request.decode(data)), damage
+
+
+def recovery_answer(_folder: Path, dice: chance.Random) -> tuple[str, Damage]:
+    """The county's answer to it."""
+    data = scene().answer
+    damage = Damage.draw(len(data), dice)
+    return _compared(lambda: recovery.Answer.decode(damage.done_to(data)), recovery.Answer.decode(data)), damage
+
+
+def recovery_kept(folder: Path, dice: chance.Random) -> tuple[str, Damage]:
+    """What waits for the answer in the vault's folder."""
+    vault, kept_file = _copy(folder, FILE_NAMES), scene().counted / recovery.FILE
+    damage = Damage.draw(kept_file.stat().st_size, dice)
+    (vault / recovery.FILE).write_bytes(damage.done_to(kept_file.read_bytes()))
+
+    def finish() -> object:
+        answer = recovery.Answer.decode(scene().answer)
+        found = recovery.finish(vault, NEW_PASSWORD, answer, random=dice.randbytes, kdf=CHEAP)
+        return found.person.signing_public, found.database_key
+
+    wanted = (recovery.Request.decode(scene().request).signing_public, scene().unlocked.database_key)
+    return _compared(finish, wanted), damage
+
+
+def backup(folder: Path, dice: chance.Random) -> tuple[str, Damage]:
+    """A backup: its list, its database, its slot files."""
+    (whole,) = backups.all_in(scene().backups)
+    (folder / "place" / whole.folder.parent.name).mkdir(parents=True)
+    copy = folder / "place" / whole.folder.relative_to(scene().backups)
+    shutil.copytree(whole.folder, copy)
+    file = copy / dice.choice((backups.MANIFEST, DATABASE, *FILE_NAMES))
+    damage = Damage.draw(file.stat().st_size, dice)
+    damage.done_at(file)
+
+    def look() -> object:
+        found = backups.all_in(folder / "place")
+        if not found:
+            raise HudangError("backup-altered")
+        unlocked = finished(backups.proved(found[0], scene().staff, PASSWORD))
+        return replace(found[0], folder=whole.folder), unlocked.database_key, unlocked.person
+
+    return _compared(look, (whole, scene().unlocked.database_key, scene().unlocked.person)), damage
+
+
 Kind = Callable[[Path, chance.Random], tuple[str, Damage]]
 KINDS: tuple[Kind, ...] = (
     database,
@@ -498,6 +595,11 @@ KINDS: tuple[Kind, ...] = (
     log_export,
     card,
     pool_file,
+    tries,
+    recovery_request,
+    recovery_answer,
+    recovery_kept,
+    backup,
 )
 CI = 200 * len(KINDS)
 RELEASE = 20_000 * len(KINDS)
