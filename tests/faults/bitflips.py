@@ -41,7 +41,8 @@ from app.models.store import Transaction
 from app.sync import journal
 from app.sync.protocol import CountyKey, Delivery, DeliveryRequest, EnrolmentCode, Packet, Receipt
 from app.vault import attachments, attempts, backups, kept, recovery, rollback, slots
-from app.vault.cipherfile import PAGE_BYTES, CipherFile
+from app.vault.cipherfile import CipherFile
+from app.vault.pages import PAGE_BYTES
 from app.vault.slotfile import FILE_NAMES
 from app.vault.vault import DATABASE, Vault
 from county.intake import Known, judge
@@ -400,10 +401,12 @@ def packet(_folder: Path, dice: chance.Random) -> tuple[str, Damage]:
     """Entries on their way to the county, as it judges them."""
     data, known = scene().packet, scene().known
     damage = Damage.draw(len(data), dice)
+    assert known.chain is not None
+    chain = known.chain.id
 
     def look() -> object:
         found = Packet.decode(damage.done_to(data))
-        if found.chain != known.chain.id:
+        if found.chain != chain:
             raise HudangError("chain-unknown")
         return [(each.data, each.signature, each.payload) for each in judge(found, known)]
 
