@@ -17,6 +17,7 @@ from app.ledger.act import Said
 from app.ledger.chain import Chain
 from app.ledger.entry import Act, Payload, encode_payload, entry_id
 from app.ledger.signatures import ED25519, check_public_key
+from app.models.queries import staff as queries
 from app.models.records.people import DEVICE, STAFF
 from app.models.records.places import AREA
 from app.models.store import Transaction
@@ -128,10 +129,13 @@ def _check_name(name: str) -> None:
 
 def _invitation(county: County, tx: Transaction, row: Any) -> Invitation:
     staff, area = TABLES[STAFF.number], TABLES[AREA.number]
+    policy = queries.policy(tx)
     return Invitation(
         staff=row.staff,
         staff_name=tx.scalar(select(staff.c.name).where(staff.c.id == row.staff)) or "",
         workplace=row.workplace,
         workplace_name=tx.scalar(select(area.c.name).where(area.c.id == row.workplace)) or "",
         county_name=county.name,
+        password_profile=policy.password_profile,
+        password_length=policy.password_length,
     )

@@ -31,6 +31,7 @@ import zstandard
 from app.errors import ChainBroken, CountyRefusal, Fact, InputProblem
 from app.ledger.encoding import decode, encode
 from app.ledger.signatures import ED25519, sign, verify_signature
+from app.models.rules.policy import STANDARD, Policy
 
 PROTOCOL: Final = 1
 CONTENT_TYPE: Final = "application/vnd.hudang+cbor"
@@ -95,13 +96,16 @@ class CountyKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """Whom an enrolment code is for: staff, workplace (area) and the names to show before a password is chosen."""
+    """Whom an enrolment code is for: staff, workplace (area) and the names to show before a password is chosen, and the
+    county's rule for that password (`app.models.rules.policy`)."""
 
     staff: bytes
     staff_name: str
     workplace: bytes
     workplace_name: str
     county_name: str
+    password_profile: str = STANDARD
+    password_length: int = Policy().password_length
 
     def encode(self) -> bytes:
         return encode(
@@ -111,14 +115,24 @@ class Invitation:
                 3: self.workplace,
                 4: self.workplace_name,
                 5: self.county_name,
+                6: self.password_profile,
+                7: self.password_length,
             }
         )
 
+    @property
+    def policy(self) -> Policy:
+        """The policy as far as a first password is judged by it."""
+        return Policy.of({"password_profile": self.password_profile, "password_length": self.password_length})
+
     @classmethod
     def decode(cls, data: bytes) -> Invitation:
-        t = _table(data, 1, 2, 3, 4, 5)
+        t = _table(data, 1, 2, 3, 4, 5, optional=(6, 7))
         _form(_is(t[1], 16) and _is(t[3], 16) and all(type(t[k]) is str for k in (2, 4, 5)))
-        return cls(staff=t[1], staff_name=t[2], workplace=t[3], workplace_name=t[4], county_name=t[5])
+        _form(type(t.get(6, "")) is str and type(t.get(7, 0)) is int)
+        names = {"staff_name": t[2], "workplace_name": t[4], "county_name": t[5]}
+        rule = {name: t[key] for key, name in ((6, "password_profile"), (7, "password_length")) if key in t}
+        return cls(staff=t[1], workplace=t[3], **names, **rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,29 +271,35 @@ class Receipt:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRequest:
     """What a vault holds: all of its roots' entries below `cursor`, summed up in `digest`. `heads` (root, n, H_n) are
-    sent only when the county asked for them; `size` is that of the newest checkpoint held."""
+    sent only when the county asked for them; `size` is that of the newest checkpoint held. `sight` is the newest tag
+    that the county gave for what the people of the vault may see, empty before the first: only what came under it is
+    summed up, and under another tag than the county's of today nothing counts as held."""
 
     cursor: int
     digest: bytes
     size: int
     heads: tuple[tuple[bytes, int, bytes], ...] | None = None
+    sight: bytes = b""
 
     def encode(self) -> bytes:
         table: dict[int, Any] = {1: self.cursor, 2: self.digest, 3: self.size}
         if self.heads is not None:
             table[4] = [list(head) for head in self.heads]
+        if self.sight:
+            table[5] = self.sight
         return encode(table)
 
     @classmethod
     def decode(cls, data: bytes) -> DeliveryRequest:
-        t = _table(data, 1, 2, 3, optional=(4,))
+        t = _table(data, 1, 2, 3, optional=(4, 5))
         _form(type(t[1]) is int and t[1] >= 0 and _is(t[2], 32) and type(t[3]) is int and t[3] >= 0)
+        _form(5 not in t or _is(t[5], 32))
         _form(4 not in t or (type(t[4]) is list and all(type(head) is list for head in t[4])))
         heads = tuple(tuple(head) for head in t[4]) if 4 in t else None
         _form(
             heads is None or all(len(h) == 3 and _is(h[0], 16) and type(h[1]) is int and _is(h[2], 32) for h in heads)
         )
-        return cls(cursor=t[1], digest=t[2], size=t[3], heads=heads)
+        return cls(cursor=t[1], digest=t[2], size=t[3], heads=heads, sight=t.get(5, b""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +318,9 @@ class Delivered:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """A page: entries, then the new cursor. `wants_heads`: the digests differ, send the heads. `left`: roots that no
-    longer belong to this vault. `digest`: of what must be held below the new cursor.
+    longer belong to this vault. `digest`: of what must be held below the new cursor. `sight`: a tag of what the people
+    of the vault may see of it; when it is not the one that is held, all comes again, with more values or fewer than
+    before, and each payload takes the place of the one that is there.
 
     Genesis entries that the reader lacks come first (with no `roots` when their stream comes later), then stream by
     stream what lies below the cursor in roots that enter, then in the county's order what lies behind it. The order of
@@ -314,20 +336,20 @@ class Delivery:
     digest: bytes
     note: bytes
     consistency: tuple[bytes, ...]
+    sight: bytes = b""
 
     def encode(self) -> bytes:
-        body = encode(
-            {
-                1: [[e.position, e.entry, e.signature, e.payload, list(e.roots)] for e in self.entries],
-                2: self.cursor,
-                3: self.more,
-                4: self.wants_heads,
-                5: list(self.left),
-                6: self.digest,
-                7: self.note,
-                8: list(self.consistency),
-            }
-        )
+        table = {
+            1: [[e.position, e.entry, e.signature, e.payload, list(e.roots)] for e in self.entries],
+            2: self.cursor,
+            3: self.more,
+            4: self.wants_heads,
+            5: list(self.left),
+            6: self.digest,
+            7: self.note,
+            8: list(self.consistency),
+        }
+        body = encode({**table, 9: self.sight} if self.sight else table)
         return zstandard.ZstdCompressor(level=3).compress(body)
 
     @classmethod
@@ -336,7 +358,8 @@ class Delivery:
             body = zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_PACKET)
         except zstandard.ZstdError:
             raise ChainBroken("answer-form") from None
-        t = _table(body, 1, 2, 3, 4, 5, 6, 7, 8)
+        t = _table(body, 1, 2, 3, 4, 5, 6, 7, 8, optional=(9,))
+        _form(9 not in t or _is(t[9], 32))
         _form(type(t[1]) is list and _is_place(t[2]) and type(t[3]) is bool and type(t[4]) is bool)
         _form(type(t[5]) is list and all(_is(r, 16) for r in t[5]) and _is(t[6], 32) and type(t[7]) is bytes)
         entries = []
@@ -357,6 +380,7 @@ class Delivery:
             digest=t[6],
             note=t[7],
             consistency=_hashes(t[8]),
+            sight=t.get(9, b""),
         )
 
 

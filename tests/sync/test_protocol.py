@@ -50,7 +50,7 @@ MESSAGES: list[Any] = [
     ChainHead(next_seq=7, head=H, state="ok"),
     ChainHead(next_seq=7, head=H, state="revoked", held=3),
     Receipt(chain=ID, start=3, runs=((9, 2), (15, 1)), proofs=((H,), ()), note=b"note", consistency=(H,)),
-    DeliveryRequest(cursor=4, digest=H, size=9, heads=((ID, 3, H),)),
+    DeliveryRequest(cursor=4, digest=H, size=9, heads=((ID, 3, H),), sight=H),
     DeliveryRequest(cursor=4, digest=H, size=9),
     Delivery(
         entries=(Delivered(position=3, entry=b"e", signature=SIG, payload=b"p", roots=(ID,)),),
@@ -61,6 +61,7 @@ MESSAGES: list[Any] = [
         digest=H,
         note=b"note",
         consistency=(H,),
+        sight=H,
     ),
     Refusal(code="chain-gap", facts=(("next_seq", 4), ("why", None))),
     PoolFile(pool_no="AB12", payloads=("one", "two")),
