@@ -4,8 +4,10 @@
 workplace) to the window and back. It holds the one QApplication's lanes, the settings and the open desk; pages get what
 they need through their constructors and know nothing of each other.
 
-Locking ends the process that held the secrets and starts a fresh one at the door. While work that the person started
-still runs, a curtain covers the window and the restart waits for it, at most half an hour.
+Locking ends the process that held the secrets and starts a fresh one at the door: by hand, when nobody uses the program
+for as long as the county's policy says, after the longest session it allows, and when the computer sleeps, locks its
+screen or goes to another user. While work that the person started still runs, a curtain covers the window and the
+restart waits for it, at most half an hour.
 """
 
 from __future__ import annotations
@@ -18,22 +20,31 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, QProcess, QSettings, QThread, QTimer
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app import config
-from app.casework import decoding
+from app.casework import decoding, recovering
+from app.casework.colleagues import Known
 from app.casework.opening import Opened, Opener
+from app.casework.recovering import Answered, Asked
 from app.errors import HudangError, InputProblem, VaultProblem
 from app.ledger.act import Random
+from app.models.rules import passwords
+from app.models.rules.policy import Policy
 from app.progress import Progress
 from app.sync.enrolment import Invited
 from app.text import tr
+from app.vault import slots
+from app.vault.attempts import Attempts
+from app.vault.slots import KdfParameters
 from app.vault.vault import DATABASE, Vault
-from app.views import settings_page, theme
+from app.views import power, settings_page, theme
 from app.views.background import Background, Cancelled
 from app.views.dossier_page import DossierPage
 from app.views.enrol import EnrolCard, Invitation
@@ -43,22 +54,20 @@ from app.views.main_window import MainWindow, Place
 from app.views.open_file_page import OpenFilePage
 from app.views.page import Destination
 from app.views.parts import wording
+from app.views.parts.clipboard import clear_ours
 from app.views.print_page import PrintPage
+from app.views.recovery import RecoveryCard, write_request
 from app.views.scan_page import ScanPage
 from app.views.settings_page import SettingsPage
 from app.views.today_page import TodayPage
 from app.views.unlock import Colleague, UnlockCard
 from app.views.upload_page import Outbox, UploadPage, clock_words, read_outbox
 from app.views.visit_page import VisitPage
-from app.views.workplaces import ForgottenCard, WorkplacesCard
+from app.views.workplaces import WorkplacesCard
 
-IDLE_MS = 5 * 60 * 1000  # without a key or the mouse, then the program locks itself
 LOCK_PATIENCE_MS = 30 * 60 * 1000
 LEAST_WIDTH, LEAST_HEIGHT = 880, 480  # of the window
-SHORTEST_PASSWORD = 12
-WRONG_FREE = 3  # passwords in a row that cost no waiting
-LONGEST_WAIT_S = 60
-
+MINUTE_MS = 60 * 1000
 
 SIGNS_OF_LIFE = frozenset(
     {
@@ -82,15 +91,6 @@ def on_window_thread() -> bool:
     return QThread.isMainThread()
 
 
-def judge_password(text: str) -> str:
-    """What is wrong with a new password, in one sentence; empty when nothing is."""
-    if len(text) < SHORTEST_PASSWORD:
-        return tr("密码至少 {count} 个字，可以用几个词连起来。", count=SHORTEST_PASSWORD)
-    if len(set(text)) < 5:
-        return tr("密码里的字太少，容易被猜到，请换一个。")
-    return ""
-
-
 # --- the program ---
 
 
@@ -106,6 +106,7 @@ class Program(QObject):
         *,
         random: Random = os.urandom,
         restart: Callable[[], None] | None = None,
+        kdf: KdfParameters | None = None,
     ) -> None:
         super().__init__()
         self.application = application
@@ -116,17 +117,27 @@ class Program(QObject):
         self.card: QWidget | None = None
         self.window: MainWindow | None = None
         self.opened: Opened | None = None
-        self._opener = Opener(build=config.BUILD, clock=clock, random=random, forbid_thread=on_window_thread)
+        self._random = random
+        self._opener = Opener(
+            build=config.BUILD,
+            clock=clock,
+            random=random,
+            attempts=Attempts(home=home),
+            kdf=kdf,
+            forbid_thread=on_window_thread,
+        )
         self._restart = restart or start_again
         self._invited: Invited | None = None
+        self._answer: Answered | None = None
         self._ticket = 0
-        self._wrong = 0
         self._locking = False
         self._ended = False
         self.idle = QTimer(self)
         self.idle.setSingleShot(True)
-        self.idle.setInterval(IDLE_MS)
         self.idle.timeout.connect(self.lock)
+        self.session = QTimer(self)
+        self.session.setSingleShot(True)
+        self.session.timeout.connect(self.lock)
         background.touched.connect(self._read_outbox)
         # What was stopped or failed half way has settled something all the same.
         background.courier.busy_changed.connect(self._read_outbox)
@@ -144,7 +155,8 @@ class Program(QObject):
 
     def show_enrol(self) -> None:
         """首次使用."""
-        card = EnrolCard(judge_password)
+        self._measure()
+        card = EnrolCard(self._judge_enrolled, self._suggest)
         card.code_given.connect(self._look)
         card.enrol_wanted.connect(self._enrol)
         card.cancelled.connect(lambda: self.background.courier.cancel(self._ticket))
@@ -166,7 +178,8 @@ class Program(QObject):
             demo=self._remembered(folder, "demo") == "true",
         )
         card.unlock_wanted.connect(partial(self._unlock, folder))
-        card.forgotten.connect(partial(self._show_forgotten, folder))
+        card.person_chosen.connect(partial(self._ask_wait, folder))
+        card.forgotten.connect(partial(self._show_recovery, folder))
         card.other_workplace.connect(self.show_workplaces)
         card.first_use.connect(self.show_enrol)
         self._show_card(card)
@@ -177,11 +190,6 @@ class Program(QObject):
         card = WorkplacesCard([(name, self._name_of(place)) for name, place in found.items()])
         card.chosen.connect(lambda name: self.show_unlock(found[name]))
         card.first_use.connect(self.show_enrol)
-        self._show_card(card)
-
-    def _show_forgotten(self, folder: Path) -> None:
-        card = ForgottenCard()
-        card.back.connect(lambda: self.show_unlock(folder))
         self._show_card(card)
 
     def _say_unusable(self, folder: Path, error: HudangError) -> None:
@@ -212,7 +220,25 @@ class Program(QObject):
             widget.hide()
             widget.deleteLater()
 
+    def _measure(self) -> None:
+        """Measure what deriving a key may cost on this computer while a code and a password are typed."""
+        if self._opener.kdf is None:
+            self.background.desk.run(slots.calibrate, self._on_measured, lambda _error: None, owner=self)
+
+    def _on_measured(self, kdf: KdfParameters) -> None:
+        self._opener = replace(self._opener, kdf=kdf)
+
+    def _suggest(self) -> str:
+        return passwords.suggest(self._random)
+
     # --- first use ---
+
+    def _judge_enrolled(self, password: str) -> InputProblem | None:
+        """Before the first download the defaults hold, and of names only those of the invitation are known."""
+        found = self._invited.invitation if self._invited is not None else None
+        names = (found.staff_name,) if found is not None else ()
+        words = (found.workplace_name, found.county_name) if found is not None else ()
+        return Known(policy=Policy(), names=names, words=words).judge(password)
 
     def _look(self, code: str) -> None:
         work = partial(self._opener.look, code)
@@ -278,21 +304,26 @@ class Program(QObject):
     def _on_locked(self, error: Exception) -> None:
         if not isinstance(self.card, UnlockCard):
             return
-        problem = known(error)
-        if problem.code == "wrong-password":
-            self._wrong += 1
-            over = self._wrong - WRONG_FREE
-            if over > 0:
-                problem = VaultProblem("wrong-password", seconds=min(LONGEST_WAIT_S, 2**over))
-        self.card.say_wrong(problem)
+        self.card.say_wrong(known(error))
+
+    def _ask_wait(self, folder: Path, key: str) -> None:
+        """How long this person still has to wait: the limiter remembers over restarts."""
+        work = partial(self._opener.wait_s, folder, bytes.fromhex(key))
+        self.background.desk.run(work, self._on_wait, lambda _error: None, owner=self)
+
+    def _on_wait(self, seconds: int) -> None:
+        if isinstance(self.card, UnlockCard):
+            self.card.say_wait(seconds)
 
     def _on_opened(self, folder: Path, opened: Opened) -> None:
-        self._wrong = 0
         self.opened = opened
         self.settings.setValue("last", folder.name)
         self._remember(folder, "name", opened.place)
         self._remember(folder, "demo", "true" if opened.desk.demo else "false")
         self._remember(folder, "person", opened.desk.author.staff.hex())
+        # A forgotten password is replaced while the vault is closed: its rules have to be known outside.
+        self._remember(folder, "profile", opened.desk.policy.password_profile)
+        self._remember(folder, "length", str(opened.desk.policy.password_length))
         self.settings.sync()
         self.show_window()
 
@@ -304,6 +335,92 @@ class Program(QObject):
 
     def _remember(self, folder: Path, what: str, value: str) -> None:
         self.settings.setValue(f"workplaces/{folder.name}/{what}", value)
+
+    # --- a forgotten password ---
+
+    def _show_recovery(self, folder: Path) -> None:
+        """忘记密码, for the person chosen at the door, or for whom a request waits already."""
+        assert isinstance(self.card, UnlockCard)
+        chosen = self.card.chosen()
+        self.background.desk.run(
+            partial(recovering.waiting, folder),
+            partial(self._begin_recovery, folder, chosen),
+            self._on_locked,
+            owner=self,
+        )
+
+    def _begin_recovery(self, folder: Path, chosen: str, asked: Asked | None) -> None:
+        if not isinstance(self.card, UnlockCard):
+            return
+        key = asked.staff.hex() if asked is not None else chosen
+        name = next((one.label for one in Vault.people(folder) if one.staff.hex() == key), "")
+        if not name:
+            self.card.ask_person()
+            return
+        self._measure()
+        judge = partial(self._judge_recovered, folder, name)
+        card = RecoveryCard(name, judge, self._suggest)
+        card.asked.connect(partial(self._ask_county, folder, bytes.fromhex(key)))
+        card.saved.connect(partial(self._save_request, folder))
+        card.given.connect(self._read_answer)
+        card.finished.connect(partial(self._finish_recovery, folder))
+        card.back.connect(lambda: self.show_unlock(folder))
+        self._answer = None
+        self._show_card(card)
+        if asked is not None:
+            card.show_request(asked)
+
+    def _judge_recovered(self, folder: Path, name: str, password: str) -> InputProblem | None:
+        length = str(self._remembered(folder, "length"))
+        values: dict[str, str | int] = {"password_profile": str(self._remembered(folder, "profile"))}
+        if length.isdecimal():
+            values["password_length"] = int(length)
+        words = (self._name_of(folder),)
+        return Known(policy=Policy.of(values), names=(name,), words=words).judge(password)
+
+    def _ask_county(self, folder: Path, person: bytes, password: str) -> None:
+        work = partial(self._opener.ask, folder, person, password)
+        self.background.desk.run(work, self._on_asked, self._on_not_recovered, owner=self)
+
+    def _on_asked(self, asked: Asked) -> None:
+        if isinstance(self.card, RecoveryCard):
+            self.card.show_request(asked)
+
+    def _save_request(self, folder: Path, path: str) -> None:
+        card = self.card
+
+        def saved(_done: None) -> None:
+            if card is self.card and isinstance(card, RecoveryCard):
+                card.say_saved(path)
+
+        self.background.desk.run(partial(save_request, folder, Path(path)), saved, self._on_not_recovered, owner=self)
+
+    def _read_answer(self, path: str) -> None:
+        work = partial(recovering.read_file, Path(path))
+        self.background.desk.run(work, self._on_answer, self._on_not_recovered, owner=self)
+
+    def _on_answer(self, answered: Answered) -> None:
+        self._answer = answered
+        if isinstance(self.card, RecoveryCard):
+            self.card.show_answer(answered)
+
+    def _finish_recovery(self, folder: Path, password: str) -> None:
+        assert self._answer is not None
+        self.background.desk.run(
+            partial(self._opener.recover, folder, password, self._answer.answer),
+            partial(self._on_opened, folder),
+            self._on_not_recovered,
+            owner=self,
+            progress=self._on_recovery_step,
+        )
+
+    def _on_recovery_step(self, step: Progress) -> None:
+        if isinstance(self.card, RecoveryCard):
+            self.card.step(step.doing or tr("正在打开"))
+
+    def _on_not_recovered(self, error: Exception) -> None:
+        if isinstance(self.card, RecoveryCard):
+            self.card.say(known(error))
 
     # --- the window ---
 
@@ -334,7 +451,7 @@ class Program(QObject):
         window = MainWindow(shown, lanes, demo=desk.demo)
         scan.listen_in(window)
         window.show_place(self.opened.place)
-        window.show_person(self.opened.connection.staff_name)
+        window.show_person(self.opened.person)
         window.lock_wanted.connect(self.lock)
         window.upload_wanted.connect(partial(self._upload_now, window, upload))
         window.closed.connect(self._on_closed)
@@ -352,7 +469,12 @@ class Program(QObject):
             self._drop(old)
         # The window's own events are few: a filter on the whole program would slow down every repaint.
         window.windowHandle().installEventFilter(self)
+        self._power = power.watch(window)
+        self._power.leaving.connect(self.lock)
+        self.idle.setInterval(desk.policy.idle_minutes * MINUTE_MS)
         self.idle.start()
+        if not self.session.isActive():
+            self.session.start(desk.policy.session_hours * 60 * MINUTE_MS)
         window.go(at) if at is not None else window.start()
         self._read_outbox()
 
@@ -390,6 +512,8 @@ class Program(QObject):
             return
         self._locking = True
         self.idle.stop()
+        self.session.stop()
+        clear_ours(QGuiApplication.clipboard())
         # Pages keep their drafts when they are hidden; that goes onto the desk lane before we wait for it.
         self.window.draw_curtain(tr("已锁定，正在做完手上的事"))
         if not (self.background.desk.busy or self.background.courier.busy):
@@ -429,6 +553,7 @@ class Program(QObject):
             return
         self._ended = True
         self.idle.stop()
+        self.session.stop()
         self._let_drafts_be_kept()
         self.background.close()
         if self.opened is not None:
@@ -448,6 +573,13 @@ def known(error: Exception) -> HudangError:
     if isinstance(error, Cancelled):
         return InputProblem("stopped")
     return error if isinstance(error, HudangError) else HudangError("bug")
+
+
+def save_request(folder: Path, path: Path) -> None:
+    """Write the request that waits in `folder` where the person said. Runs on the lane."""
+    asked = recovering.waiting(folder)
+    if asked is not None:
+        write_request(asked, path)
 
 
 def dress(application: QApplication, settings: QSettings) -> None:

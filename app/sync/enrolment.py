@@ -1,12 +1,15 @@
-"""Enrolment: from a single-use code to a vault that reports to its county.
+"""Enrolment: from a single-use code to a vault that reports to its county, or to a colleague in a vault that does.
 
     look    the code is read, county.pub fetched and compared with the id in the code; nothing is made yet
     enrol   a vault is made, the person's chain begun, the county told, the first exchange run
     resume  the same from wherever it was cut off
+    join    a colleague comes into a vault that reports already: their slot, the county told; `joined` begins the chain
+    tell    the second half of `join`, from wherever it was cut off
 
 What is sent to the county follows from what lies in the vault, so the same request can be made again after a lost
 answer or a kill, and the county answers the same. Until the county has confirmed, the secret of the code stands in
-the vault (encrypted). A code that the county refuses leaves no vault behind, unless somebody already worked in it.
+the vault (encrypted). A code that the county refuses leaves no vault behind, unless somebody already worked in it; of a
+colleague it leaves neither slot nor chain, and new keys, because they had a password here.
 """
 
 from __future__ import annotations
@@ -14,13 +17,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from app.errors import ChainBroken, CountyRefusal, InputProblem, VaultProblem
 from app.ledger import chain as chains
-from app.ledger.act import Random
+from app.ledger.act import Circumstances, Random, Signed, start
 from app.ledger.entry import entry_id
 from app.ledger.signatures import public_key
 from app.models.records.people import DEVICE
@@ -33,6 +36,7 @@ from app.sync.protocol import CountyKey, EnrolmentCode, EnrolRequest, Invitation
 from app.sync.transport import Clock, County
 from app.text import tr
 from app.vault import kept, places
+from app.vault.attempts import Attempts
 from app.vault.disk import disk_errors
 from app.vault.slots import FLOOR, KdfParameters
 from app.vault.vault import Vault
@@ -185,17 +189,7 @@ def _confirm(vault: Vault, county: County, connection: Connection, build: int) -
         mine = journal.author_of(tx, vault.signing_seed, build)
         first, *worked = kept.sealed_from(tx, mine.chain, 0, 2)
     genesis, signature, _ = first
-    request = EnrolRequest(
-        secret=connection.secret,
-        genesis=genesis,
-        signature=signature,
-        box_key=vault.box_public,
-        transport_key=public_key(vault.device_seed),
-        device=connection.device,
-        device_name=connection.device_name,
-        vault=vault.vault_id,
-        build=build,
-    )
+    request = _request(vault, connection, connection.secret, genesis, signature, vault.box_public, build)
     try:
         county.enrol(request)
     except CountyRefusal as refusal:
@@ -206,6 +200,160 @@ def _confirm(vault: Vault, county: County, connection: Connection, build: int) -
         raise
     with vault.transaction() as tx:
         connection.confirmed().save(tx)
+
+
+def _request(
+    vault: Vault,
+    connection: Connection,
+    secret: bytes,
+    genesis: bytes,
+    signature: bytes,
+    box_public: bytes,
+    build: int,
+) -> EnrolRequest:
+    """A chain of this vault and its person, on this device."""
+    return EnrolRequest(
+        secret=secret,
+        genesis=genesis,
+        signature=signature,
+        box_key=box_public,
+        transport_key=public_key(vault.device_seed),
+        device=connection.device,
+        device_name=connection.device_name,
+        vault=vault.vault_id,
+        build=build,
+    )
+
+
+# --- a colleague ---
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joining:
+    """A colleague who is on the way into this vault. With the person's key it gives their genesis again, byte for byte,
+    until the county has agreed; `seat` is the id of the record that will say so."""
+
+    staff: bytes
+    name: str
+    secret: bytes = field(repr=False)
+    nonce: bytes
+    begun_ms: int
+    build: int
+    seat: bytes
+
+    def save(self, tx: Transaction) -> None:
+        """Keep it in the vault."""
+        table: dict[int, Any] = {
+            1: self.name,
+            2: self.secret,
+            3: self.nonce,
+            4: self.begun_ms,
+            5: self.build,
+            6: self.seat,
+        }
+        kept.put_setting(tx, _joining(self.staff), table)
+
+    @classmethod
+    def find(cls, tx: Transaction, staff: bytes) -> Joining | None:
+        """Whether `staff` is on the way."""
+        t = kept.setting(tx, _joining(staff))
+        if not t:
+            return None
+        return cls(staff=staff, name=t[1], secret=t[2], nonce=t[3], begun_ms=t[4], build=t[5], seat=t[6])
+
+    def genesis(self, seed: bytes) -> Signed:
+        """The first entry of the person's chain; `seed` is their signing seed."""
+        signed, _ = start(seed, self.nonce, self.staff, Circumstances(wall=self.begun_ms, app=self.build))
+        return signed
+
+
+def _joining(staff: bytes) -> str:
+    return f"joining/{staff.hex()}"
+
+
+def join(
+    vault: Vault,
+    invited: Invited,
+    password: str,
+    *,
+    attempts: Attempts,
+    build: int,
+    random: Random,
+    clock: Clock,
+    kdf: KdfParameters = FLOOR,
+) -> Steps[tuple[Joining, bytes]]:
+    """Give the colleague of the code a slot in this vault under `password`, which they typed, and tell the county.
+    The joining, which `joined` brings to its end, and their signing seed.
+
+    Where an earlier try was cut off, the same person and password go on from there. InputProblem("colleague-county" |
+    "colleague-elsewhere"), VaultProblem("slot-exists" | "wrong-password" ...), TransportProblem, CountyRefusal."""
+    yield Progress(done=0, of=0, doing=tr("正在准备"))
+    staff = invited.invitation.staff
+    check_colleague(vault, invited)
+    with vault.transaction() as tx:
+        joining = Joining.find(tx, staff) or Joining(
+            staff=staff,
+            name=invited.invitation.staff_name,
+            secret=b"",
+            nonce=random(16),
+            begun_ms=clock(),
+            build=build,
+            seat=random(16),
+        )
+        joining = replace(joining, secret=invited.code.secret)  # a second code, where the first ran out
+        joining.save(tx)
+    if staff in (person.staff for person in Vault.people(vault.folder)):
+        keys = vault.keys_of(staff, password, attempts=attempts)
+    else:
+        keys = vault.add_person(staff=staff, label=joining.name, password=password, random=random, kdf=kdf)
+    yield from tell(vault, joining, keys.signing_seed, keys.box_public, random=random, clock=clock)
+    return joining, keys.signing_seed
+
+
+def check_colleague(vault: Vault, invited: Invited) -> None:
+    """Whether this code is for somebody new at this workplace of this county. InputProblem("colleague-county" |
+    "colleague-elsewhere"), VaultProblem("slot-exists")."""
+    with vault.reading() as tx:
+        connection = Connection.load(tx)
+        if entry_id(CountyKey.decode(kept.setting(tx, journal.COUNTY)).entry) != invited.code.county:
+            raise InputProblem("colleague-county")
+        if connection.workplace != invited.invitation.workplace:
+            raise InputProblem("colleague-elsewhere")
+        staff = invited.invitation.staff
+        here = staff in (person.staff for person in Vault.people(vault.folder))
+        if here and Joining.find(tx, staff) is None:
+            raise VaultProblem("slot-exists")
+
+
+def tell(
+    vault: Vault, joining: Joining, seed: bytes, box_public: bytes, *, random: Random, clock: Clock
+) -> Steps[None]:
+    """Tell the county of the colleague's chain on this device. A code that the county refuses ends the joining: the
+    slot goes, the keys are renewed. From the colleague's own session the slot cannot go; then only the joining ends."""
+    yield Progress(done=0, of=0, doing=tr("正在登记"))
+    with vault.reading() as tx:
+        connection = Connection.load(tx)
+    genesis = joining.genesis(seed)
+    request = _request(vault, connection, joining.secret, genesis.data, genesis.signature, box_public, joining.build)
+    county = connection.county(vault, random=random, clock=clock)
+    try:
+        county.enrol(request)
+    except CountyRefusal as refusal:
+        if refusal.code in REFUSED and vault.staff != joining.staff:
+            yield from vault.remove_person(joining.staff, random=random)
+            with vault.transaction() as tx:
+                kept.put_setting(tx, _joining(joining.staff), None)
+        raise
+    finally:
+        county.close()
+
+
+def joined(tx: Transaction, joining: Joining, seed: bytes) -> None:
+    """The county agreed: the colleague's chain is one of this vault's, the joining is over. Twice does nothing."""
+    if Joining.find(tx, joining.staff) is None:
+        return
+    journal.begin(tx, seed, joining.nonce, joining.staff, joining.begun_ms, joining.build)
+    kept.put_setting(tx, _joining(joining.staff), None)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ was typed except passwords.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from app.text import tr
 from app.views import theme
 from app.views.parts.form import FieldBox
 from app.views.parts.notices import ProgressStrip
-from app.views.parts.password import PasswordLine
+from app.views.parts.password import Judge, NewPassword, Suggest
 from app.views.parts.threshold import Threshold
 from app.views.parts.words import button, column, label, row
 
@@ -42,7 +41,7 @@ class EnrolCard(Threshold):
     """`code_given(text)` → `show_invitation` or `say_wrong_code`; `enrol_wanted(password)` → `step` … and
     the end.
 
-    `judge` says in one sentence what is wrong with a password, or nothing.
+    `judge` says what is wrong with a password, `suggest` makes one.
     """
 
     code_given = Signal(str)
@@ -50,9 +49,9 @@ class EnrolCard(Threshold):
     cancelled = Signal()
     given_up = Signal()
 
-    def __init__(self, judge: Callable[[str], str]) -> None:
+    def __init__(self, judge: Judge, suggest: Suggest) -> None:
         super().__init__()
-        self._judge = judge
+        self._judge, self._suggest = judge, suggest
         self.heading = label(tr("首次使用"), "title")
         # Not a stack of widgets: the card is as high as the step that is shown, not as the highest.
         self.steps = (self._code_step(), self._password_step(), self._download_step())
@@ -120,17 +119,10 @@ class EnrolCard(Threshold):
         greeting.addWidget(self.where)
         greeted = QWidget()
         greeted.setLayout(greeting)
-        self.first = PasswordLine(tr("设一个密码"))
-        self.first_box = FieldBox(
-            tr("设一个密码"),
-            self.first,
-            required=True,
-            note=tr("至少 12 个字，可以是几个词。忘了只有县里能帮您。"),
+        self.password = NewPassword(
+            self._judge, self._suggest, note=tr("至少 12 个字，可以是几个词连起来。忘了只有县里能帮您。")
         )
-        self.second = PasswordLine(tr("再输一遍"))
-        self.second_box = FieldBox(tr("再输一遍"), self.second, required=True)
-        self.first.textEdited.connect(lambda: self.first_box.show_error(""))
-        self.second.textEdited.connect(lambda: self.second_box.show_error(""))
+        self.first, self.second = self.password.first.line, self.password.second.line
         self.enrol = button(tr("就是我，开始使用"), "accent")
         self.enrol.clicked.connect(self._enrol)
         self.not_me = button(tr("不是我"), "quiet")
@@ -139,7 +131,7 @@ class EnrolCard(Threshold):
         foot.addWidget(self.not_me)
         foot.addStretch(1)
         foot.addWidget(self.enrol)
-        return _step(greeted, self.first_box, self.second_box, foot=foot)
+        return _step(greeted, self.password, foot=foot)
 
     def _download_step(self) -> QWidget:
         self.strip = ProgressStrip()
@@ -198,18 +190,10 @@ class EnrolCard(Threshold):
         self.next.setFocus()
 
     def _enrol(self) -> None:
-        problem = self._judge(self.first.text())
-        self.first_box.show_error(problem)
-        if problem:
-            self.first.setFocus()
-            return
-        if self.first.text() != self.second.text():
-            self.second_box.show_error(tr("两遍不一样，请再输一遍。"))
-            self.second.setFocus()
-            return
-        self.second.take()
-        self._begin()
-        self.enrol_wanted.emit(self.first.take())
+        password = self.password.take()
+        if password is not None:
+            self._begin()
+            self.enrol_wanted.emit(password)
 
     def _begin(self) -> None:
         self.failure.hide()

@@ -1,7 +1,8 @@
 """解锁: who is it, and the password. A pure card: it asks by signals and is told the answer.
 
 The password leaves the field when it is handed over. A wrong one costs waiting, never the data; while one
-has to wait the button counts down.
+has to wait the button counts down. How long one still has to wait is asked when a person is chosen: it outlives
+the program.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from app.text import tr
 from app.views import theme
 from app.views.parts.editors import ChoiceEditor
 from app.views.parts.form import FieldBox
-from app.views.parts.password import PasswordLine
+from app.views.parts.password import PasswordBox
 from app.views.parts.threshold import Threshold
 from app.views.parts.words import Elided, button, row
 
@@ -32,9 +33,11 @@ class Colleague:
 
 
 class UnlockCard(Threshold):
-    """`unlock_wanted(key, password)`; then `wait`, and `say_wrong` or nothing more."""
+    """`unlock_wanted(key, password)`; then `wait`, and `say_wrong` or nothing more. `person_chosen(key)`: `say_wait`
+    answers."""
 
     unlock_wanted = Signal(str, str)
+    person_chosen = Signal(str)
     forgotten = Signal()
     other_workplace = Signal()
     first_use = Signal()
@@ -50,9 +53,9 @@ class UnlockCard(Threshold):
             chosen = colleagues[0].key
         self.person.show_value(chosen)
         self.person_box = FieldBox(tr("姓名"), self.person)
-        self.password = PasswordLine(tr("密码"))
-        self.password.caps.connect(self._on_caps)
-        self.password_box = FieldBox(tr("密码"), self.password)
+        self.person.changed.connect(self._on_person)
+        self.password_box = PasswordBox(tr("密码"))
+        self.password = self.password_box.line
         self.unlock = button(tr("解锁"), "accent")
         self.unlock.setMinimumHeight(36)
         self.unlock.clicked.connect(self.submit)
@@ -85,8 +88,7 @@ class UnlockCard(Threshold):
             self.person_box.show_error(sentence(error))
             return
         if key is None:
-            self.person_box.show_error(tr("请选择您的姓名。"))
-            self.person.setFocus()
+            self.ask_person()
             return
         if not self.password.text():
             self.password_box.show_error(tr("请输入密码。"))
@@ -96,6 +98,18 @@ class UnlockCard(Threshold):
         self.password_box.show_error("")
         self.wait(True)
         self.unlock_wanted.emit(str(key), self.password.take())
+
+    def chosen(self) -> str:
+        """The key of the person who is chosen; empty when nobody is."""
+        try:
+            return str(self.person.key() or "")
+        except HudangError:
+            return ""
+
+    def ask_person(self) -> None:
+        """Nothing goes on before it is known who it is."""
+        self.person_box.show_error(tr("请选择您的姓名。"))
+        self.person.setFocus()
 
     def wait(self, waiting: bool) -> None:
         """While the key is worked out nothing else can be pressed."""
@@ -107,16 +121,24 @@ class UnlockCard(Threshold):
     def say_wrong(self, error: HudangError) -> None:
         """Say why it stayed locked; a fact `seconds` of the error has to be waited for."""
         seconds = error.facts.get("seconds")
-        self._left = seconds if isinstance(seconds, int) else 0
         self.wait(False)
         self.password_box.show_error(sentence(error))
         self.password.setFocus()
-        if self._left:
+        self.say_wait(seconds if isinstance(seconds, int) else 0)
+
+    def say_wait(self, seconds: int) -> None:
+        """So long nobody may try for the chosen person; 0 for not at all."""
+        self._left = seconds
+        if not self.password.isEnabled():
+            return  # a try is under way
+        self.password_box.remark(tr("输错的次数多了，要等一会儿再试。数据都在，不会丢。") if seconds else "")
+        if seconds:
             self._second.start()
-            self._draw_wait()
+        self._draw_wait()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        self._on_person()
         (self.password if self.person.value() is not None else self.person).setFocus()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -125,18 +147,30 @@ class UnlockCard(Threshold):
             return
         super().keyPressEvent(event)
 
-    def _on_caps(self, on: bool) -> None:
-        self.password_box.show_error(tr("大写锁定开着。") if on else "")
+    def _on_person(self) -> None:
+        if key := self.chosen():
+            self.person_box.show_error("")
+            self.person_chosen.emit(key)
 
     def _count_down(self) -> None:
         self._left = max(0, self._left - 1)
+        if not self._left:
+            self.password_box.show_error("")
+            self.password_box.remark("")
         self._draw_wait()
 
     def _draw_wait(self) -> None:
         if self._left:
             self.unlock.setEnabled(False)
-            self.unlock.setText(tr("请等 {seconds} 秒", seconds=self._left))
+            self.unlock.setText(tr("请等 {time}", time=waiting_words(self._left)))
             return
         self._second.stop()
         self.unlock.setEnabled(True)
         self.unlock.setText(tr("解锁"))
+
+
+def waiting_words(seconds: int) -> str:
+    """A wait as people say it."""
+    if seconds < 60:
+        return tr("{seconds} 秒", seconds=seconds)
+    return tr("{minutes} 分 {seconds} 秒", minutes=seconds // 60, seconds=seconds % 60)

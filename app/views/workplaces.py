@@ -1,4 +1,4 @@
-"""换一个工作处: the workplaces of this computer on one card, and what to do when a password is forgotten."""
+"""换一个工作处: the workplaces of this computer on one card."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from PySide6.QtWidgets import QPushButton
 from app.errors import HudangError
 from app.messages import sentence
 from app.text import tr
-from app.views import theme
-from app.views.parts.threshold import CARD, Threshold
-from app.views.parts.words import button, label, row
+from app.views.parts.threshold import Threshold
+from app.views.parts.words import button, label
 
 
 class WorkplacesCard(Threshold):
@@ -47,35 +46,3 @@ class WorkplacesCard(Threshold):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         next(iter(self.buttons.values()), self.add).setFocus()
-
-
-class ForgottenCard(Threshold):
-    """忘记密码: nobody keeps it; the county can open the vault with its recovery key."""
-
-    back = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        heading = label(tr("忘记密码"), "title")
-        heading.setMinimumHeight(32)
-        self.content.addWidget(heading)
-        for words in (
-            tr("密码只有您自己知道，程序和县里都没有存。多试几次不会锁死，也不会丢数据，只是要等。"),
-            tr("实在想不起来，请带这台电脑找县里：县里用恢复钥匙能打开这个工作处，没有上报的也在。"),
-            tr("请不要删除或重装，也不要用新的登记码重新开始：那样会丢掉还没有上报的内容。"),
-        ):
-            text = label(words, "value", wrap=True)
-            # The card is as high as its texts are at its width; a layout alone would guess one line each.
-            text.setMinimumHeight(text.heightForWidth(CARD - 64))
-            self.content.addWidget(text)
-        self.done = button(tr("返回"), "accent")
-        self.done.clicked.connect(self.back)
-        foot = row()
-        foot.addStretch(1)
-        foot.addWidget(self.done)
-        self.content.addSpacing(theme.INSIDE)
-        self.content.addLayout(foot)
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self.done.setFocus()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QDate, Qt
+from PySide6.QtCore import QDate, QEvent, Qt
+from PySide6.QtGui import QInputMethodEvent, QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QCalendarWidget, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.errors import VaultProblem
+from app.errors import InputProblem, VaultProblem
 from app.models.records.fieldwork import VISIT
 from app.models.records.households import HOUSEHOLD
 from app.progress import Progress
@@ -20,6 +21,7 @@ from app.views.page import Destination, Page
 from app.views.parts.editors import ChoiceEditor, LineEditor
 from app.views.parts.form import RecordForm, Sheet
 from app.views.parts.notices import Empty, ProgressStrip, Question
+from app.views.parts.password import PasswordBox
 from app.views.parts.search import SearchField
 from app.views.parts.table import Column, PagedModel, PagedTable, Slice
 from app.views.parts.timeline import Happening, Timeline
@@ -291,14 +293,64 @@ def test_pictures_of_the_door(dressed: QApplication, qtbot: QtBot) -> None:
     QTest.keyClick(card.password, Qt.Key.Key_Return)
     assert asked == [("b", "correct horse")]
     assert card.password.text() == ""
-    card.say_wrong(VaultProblem("wrong-password", seconds=30))
+    card.say_wrong(VaultProblem("wrong-password", seconds=90))
     assert not card.unlock.isEnabled()
+    assert card.unlock.text() == "请等 1 分 30 秒"
     assert card.password_box.error
     photograph(card, "unlock-wrong")
 
 
+@pytest.mark.parametrize(("typed", "hint", "picture"), [("Q", "大写锁定", "caps"), ("密", "输入法", "input-method")])
+def test_the_door_says_what_the_keyboard_does(
+    dressed: QApplication, qtbot: QtBot, typed: str, hint: str, picture: str
+) -> None:
+    card = UnlockCard("云台镇 上坝村 第三网格", [Colleague(key="a", name="韦测一")], demo=True)
+    qtbot.addWidget(card)
+    card.show()
+    line = card.password
+    line.setFocus()
+    press = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_unknown, Qt.KeyboardModifier.NoModifier, typed)
+    QApplication.sendEvent(line, press)
+    assert hint in card.password_box.below.text()
+    assert not card.password_box.error
+    assert line.text() == typed  # a hint takes nothing away
+    photograph(card, f"unlock-{picture}")
+    QTest.keyClicks(line, "q")
+    assert hint not in card.password_box.below.text()
+
+
+def test_what_an_input_method_composes_is_noticed(dressed: QApplication, qtbot: QtBot) -> None:
+    box = PasswordBox("密码")
+    qtbot.addWidget(box)
+    box.show()
+    QApplication.sendEvent(box.line, QInputMethodEvent("mima", []))
+    assert "输入法" in box.hint
+    done = QInputMethodEvent()
+    done.setCommitString("密码")
+    QApplication.sendEvent(box.line, done)
+    assert "输入法" in box.hint
+    assert box.line.text() == "密码"
+
+
+def test_a_wait_counts_down_to_an_open_door(dressed: QApplication, qtbot: QtBot) -> None:
+    card = UnlockCard("云台镇", [Colleague(key="a", name="韦测一")])
+    qtbot.addWidget(card)
+    with qtbot.waitSignal(card.person_chosen) as asked:
+        card.show()
+    assert asked.args == ["a"]
+    card.say_wait(1)
+    assert not card.unlock.isEnabled()
+    qtbot.waitUntil(card.unlock.isEnabled, timeout=5_000)
+    assert card.unlock.text() == "解锁"
+
+
 def test_pictures_of_first_use(dressed: QApplication, qtbot: QtBot) -> None:
-    card = EnrolCard(lambda password: "" if len(password) >= 12 else "密码至少 12 个字。")
+    def judge(password: str) -> InputProblem | None:
+        short = InputProblem("password-short", needed=12, length=len(password))
+        return None if len(password) >= 12 else short
+
+    phrase = "songshu-shuijing-haitang-zhuyi"
+    card = EnrolCard(judge, lambda: phrase)
     qtbot.addWidget(card)
     photograph(card, "enrol-code")
     assert jumps(card) == []
@@ -309,9 +361,18 @@ def test_pictures_of_first_use(dressed: QApplication, qtbot: QtBot) -> None:
     card.show_invitation(Invitation(name="韦测一", workplace="云台镇 上坝村 第三网格", county="演示县", demo=True))
     QTest.keyClicks(card.first, "short")
     QTest.mouseClick(card.enrol, Qt.MouseButton.LeftButton)
-    assert card.first_box.error
+    assert card.password.first.error
     photograph(card, "enrol-password")
-    QTest.keyClicks(card.first, " but long enough")
+    QTest.mouseClick(card.password.suggest, Qt.MouseButton.LeftButton)
+    assert card.first.text() == phrase
+    assert card.second.text() == ""
+    QTest.keyClicks(card.second, phrase[:9])
+    photograph(card, "enrol-suggested")
+    card.first.clear()
+    card.second.clear()
+    QTest.keyClicks(card.first, "short but long enough")
+    assert not card.password.offered.isVisible()
+    photograph(card, "enrol-password-fine")
     QTest.keyClicks(card.second, "short but long enough")
     with qtbot.waitSignal(card.enrol_wanted) as wanted:
         QTest.mouseClick(card.enrol, Qt.MouseButton.LeftButton)

@@ -10,7 +10,7 @@ from app.models.fields import Value
 from app.models.queries import places
 from app.models.queries.places import Area
 from app.models.records.households import HOUSEHOLD
-from app.models.records.oversight import POLICY
+from app.models.records.oversight import POLICY, SEAT
 from app.models.records.people import GRANT
 from app.models.rules.policy import Policy
 from app.models.rules.rights import Grant, Rights
@@ -71,3 +71,11 @@ def policy(tx: Transaction) -> Policy:
         return Policy()
     values: dict[str, Value] = {field.name: from_column(field, row[field.name]) for field in POLICY.fields}
     return Policy.of(values)
+
+
+def seats(tx: Transaction, vault: bytes) -> dict[bytes, bytes]:
+    """staff -> the record of their seat in this vault, of those who have one in force. The first person of a vault has
+    none: their enrolment says it."""
+    table = TABLES[SEAT.number]
+    rows = tx.execute(select(table.c.staff, table.c.id).where(table.c.vault == vault, table.c.alive).order_by(table.c.id))
+    return {row.staff: row.id for row in rows if row.staff is not None}

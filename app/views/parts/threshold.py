@@ -16,7 +16,7 @@ CARD = 440
 class Threshold(QWidget):
     """A page outside the window's rail. Children put their content into `content`."""
 
-    def __init__(self, *, demo: bool = False) -> None:
+    def __init__(self, *, demo: bool = False, width: int = CARD) -> None:
         super().__init__()
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -30,7 +30,7 @@ class Threshold(QWidget):
         if not demo:
             self.demo.hide()
         self.card: QFrame = surface("card")
-        self.card.setFixedWidth(CARD)
+        self.card.setFixedWidth(width)
         self.content = QVBoxLayout(self.card)
         self.content.setContentsMargins(32, 28, 32, 24)
         self.content.setSpacing(theme.BETWEEN)
@@ -39,12 +39,17 @@ class Threshold(QWidget):
         head.addStretch(1)
         head.addWidget(self.demo)
         headed = QWidget()
-        headed.setFixedWidth(CARD)
+        headed.setFixedWidth(width)
         headed.setLayout(head)
+        # In rows, not aligned: an aligned card would get the height of its first guess.
         middle = column(gap=12)
         middle.addStretch(2)
-        middle.addWidget(headed, 0, Qt.AlignmentFlag.AlignHCenter)
-        middle.addWidget(self.card, 0, Qt.AlignmentFlag.AlignHCenter)
+        for part in (headed, self.card):
+            centred = row(gap=0)
+            centred.addStretch(1)
+            centred.addWidget(part)
+            centred.addStretch(1)
+            middle.addLayout(centred)
         middle.addStretch(3)
         holder = QWidget()
         holder.setLayout(middle)
