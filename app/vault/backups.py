@@ -20,7 +20,7 @@ import hashlib
 import hmac
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -150,7 +150,7 @@ def make(vault: Vault, place: Path, *, now_ms: int) -> Steps[Backup]:
     "disk-error"); what was there before stays."""
     holder = place / vault.folder.name
     with disk.disk_errors():
-        (holder / ATTACHMENTS).mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.make_folder(holder / ATTACHMENTS)
         for left in holder.glob(f"*{_UNFINISHED}"):
             shutil.rmtree(left)
     before = of_vault(place, vault.folder.name)
@@ -319,7 +319,9 @@ def _prune(holder: Path, count: int) -> None:
 # --- proving ---
 
 
-def proved(backup: Backup, staff: bytes, password: str) -> Steps[Unlocked]:
+def proved(
+    backup: Backup, staff: bytes, password: str, unlocking: Callable[[Path, bytes, str], Unlocked] = slots.unlock
+) -> Steps[Unlocked]:
     """What the password of that day opens, after the whole backup has proved to be what was made.
 
     VaultProblem as `slots.unlock`; "backup-altered"."""
@@ -332,7 +334,7 @@ def proved(backup: Backup, staff: bytes, password: str) -> Steps[Unlocked]:
                 raise VaultProblem("backup-altered")
         if name in slotfile.FILE_NAMES and hashlib.sha256(path.read_bytes()).digest() != digest:
             raise VaultProblem("backup-altered")
-    unlocked = slots.unlock(backup.folder, staff, password)
+    unlocked = unlocking(backup.folder, staff, password)
     if not hmac.compare_digest(_mac(unlocked.vault_key, manifest[:-_MAC_BYTES]), manifest[-_MAC_BYTES:]):
         raise VaultProblem("backup-altered")
     if (unlocked.vault_id, unlocked.epoch) != (now.vault_id, now.epoch):

@@ -57,6 +57,17 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes `folder` and what is missing above it, for the owner only; durable when it returns. OSError as it comes.
+
+    A new folder is a name in the one above: without a sync of that one a power cut takes it away with all its files.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(each.parent)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Puts `data` at `path`, readable by the owner only, replacing what was there; durable when it returns.
 

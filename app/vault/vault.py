@@ -80,7 +80,7 @@ class Vault:
                 folder.rmdir()
             elif folder.exists():
                 raise VaultProblem("vault-exists")
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            disk.make_folder(folder.parent)
             if unfinished.exists():
                 shutil.rmtree(unfinished)  # of a crash: nobody has ever unlocked it
             unfinished.mkdir(mode=0o700)
