@@ -20,7 +20,7 @@ from app.errors import HudangError
 from tests.faults import frame, recording, replay, saving
 from tests.faults.recording import Round
 from tests.faults.replay import Told
-from tests.faults.saving import VAULT, Promised
+from tests.faults.saving import Promised
 
 NAME = "powercut"
 TITLE = "power cut at any moment of a work: no acknowledged save lost, nothing half there, the vault opens"
@@ -54,7 +54,7 @@ def case(number: int, folder: Path, recipe: str = "") -> str:
     replay.cut(work, point, how, dice).lay(folder, work.top)
     try:
         with saving.quickened(), saving.recipe(recipe):
-            return saving.inspect(folder / VAULT, promised, thorough=number % 32 == 0)
+            return saving.inspect(folder / recorded.places[name], promised, thorough=number % 32 == 0)
     except Exception as problem:
         problem.add_note(f"{name}, after operation {point} of {len(work.operations)}, {how}")
         raise

@@ -12,19 +12,22 @@ import random as chance
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from app.models.store import Transaction
-from app.vault import kept
+from app.vault import backups, kept
 from tests.faults import frame, replay, saving
 from tests.faults.replay import Disk, Recording
-from tests.faults.saving import CHEAP, MINE, PASSWORD, TOLD, VAULT, Saver, Tell, line
+from tests.faults.saving import BACKUPS, CHEAP, MINE, NOW, PASSWORD, TOLD, VAULT, Saver, Tell, line
 
 TRACER = ("strace", "-f", "-qq", "--seccomp-bpf", "-xx", "-s", "100000000")
 BEGINS = b"begin "
+CREATED = f"home/{VAULT}"  # where nothing is yet
 NEW_PASSWORD = "云台 下坝"
 COLLEAGUE = b"\x22" * 16
 Work = Callable[[Path, chance.Random, Tell], None]
@@ -86,34 +89,67 @@ def schema(folder: Path, dice: chance.Random, tell: Tell) -> None:
 
 
 def people(folder: Path, dice: chance.Random, tell: Tell) -> None:
-    """A colleague gets a slot, between saves."""
+    """A colleague gets a slot, a password is changed, the colleague leaves and all keys are renewed; saves between."""
+    saver = begun(folder, dice, tell)
+    vault, mine, both = saver.vault, [MINE.hex()], [MINE.hex(), COLLEAGUE.hex()]
+    with told(saver, people=both):
+        vault.add_person(staff=COLLEAGUE, label="覃试二", password="二人 同心", random=dice.randbytes, kdf=CHEAP)
+    saver.draft()
+    with told(saver, password=NEW_PASSWORD):
+        vault.change_password(PASSWORD, NEW_PASSWORD, random=dice.randbytes, kdf=CHEAP)
+    saver.edit()
+    with told(saver, people=mine):
+        saving.finish(vault.remove_person(COLLEAGUE, random=dice.randbytes))
+    saver.edit()
+    vault.lock()
+
+
+def renewed(folder: Path, dice: chance.Random, tell: Tell) -> None:
+    """All keys are renewed after a password became known."""
     saver = begun(folder, dice, tell)
     saver.edit()
-    both = [MINE.hex(), COLLEAGUE.hex()]
-    saver.tell("about", people=both)
-    saver.vault.add_person(staff=COLLEAGUE, label="覃试二", password="二人 同心", random=dice.randbytes, kdf=CHEAP)
-    saver.tell("done", people=both)
-    saver.draft()
+    saving.finish(saver.vault.renew_keys(random=dice.randbytes))
+    saver.visit()
     saver.vault.lock()
+
+
+def backed_up(folder: Path, dice: chance.Random, tell: Tell) -> None:
+    """Two backups, saves between."""
+    saver = begun(folder, dice, tell)
+    for number in 1, 2:
+        saver.visit()
+        with told(saver, backups=list(range(1, number + 1))):
+            saving.finish(backups.make(saver.vault, folder / BACKUPS, now_ms=NOW))
+    saver.vault.lock()
+
+
+@contextmanager
+def told(saver: Saver, **facts: Any) -> Iterator[None]:
+    """The block makes the facts hold."""
+    saver.tell("about", **facts)
+    yield
+    saver.tell("done", **facts)
 
 
 def created(folder: Path, dice: chance.Random, tell: Tell) -> None:
     """A vault is made, and the first chain in it."""
-    facts: dict[str, Any] = {"vault": True, "people": [MINE.hex()], "password": PASSWORD, "photos": {}}
+    facts: dict[str, Any] = {"vault": True, "people": [MINE.hex()], "password": PASSWORD, "photos": {}, "backups": []}
 
     def prepare(tx: Transaction) -> None:
         kept.prepare(tx)
         facts["tables"] = saving.state(tx)
         tell(line("about", **facts))
 
-    vault = saving.create(folder / VAULT, dice, prepare)
+    vault = saving.create(folder / CREATED, dice, prepare)
     tell(line("done", **facts))
     saving.begin(vault, dice, tell)
     Saver(vault, dice, tell).open_household()
     vault.lock()
 
 
-WORKS: dict[str, Work] = {work.__name__: work for work in (saves, imported, photos, schema, people, created)}
+WORKS: dict[str, Work] = {
+    work.__name__: work for work in (saves, imported, photos, schema, people, renewed, backed_up, created)
+}
 
 
 # --- recording ------------------------------------------------------------------------------------------------
@@ -121,15 +157,16 @@ WORKS: dict[str, Work] = {work.__name__: work for work in (saves, imported, phot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What all works did, and what held before each."""
+    """What all works did, what held before each, and where in its folder the vault is."""
 
     works: dict[str, Recording]
     facts: dict[str, dict[str, Any]]
+    places: dict[str, str]
 
 
 def record(folder: Path, seed: int, recipe: str = "") -> Round:
     """All works once in the empty `folder`, traced, in vaults opened by a recipe; the folder is emptied."""
-    watched, told, trace = folder / "disk", folder / TOLD, folder / "trace"
+    watched, said, trace = folder / "disk", folder / TOLD, folder / "trace"
     with saving.recipe(recipe):
         before = saving.build(folder / VAULT, chance.Random(1))
     facts = dict.fromkeys(WORKS, before) | {created.__name__: {"vault": False}}
@@ -138,16 +175,16 @@ def record(folder: Path, seed: int, recipe: str = "") -> Round:
         if facts[name]["vault"]:
             shutil.copytree(folder / VAULT, watched / name / VAULT)
     disk = Disk.of(watched)
-    program = [sys.executable, "-m", "tests.faults.recording", str(watched), str(told), str(seed), recipe]
+    program = [sys.executable, "-m", "tests.faults.recording", str(watched), str(said), str(seed), recipe]
     traced = [*TRACER, "-e", f"trace={replay.CALLS}", "-o", str(trace), *program]
     run = subprocess.run(traced, cwd=frame.ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
     with trace.open(encoding="ascii") as lines:
-        works = replay.sections(disk, replay.parse(lines, disk, watched, told), opens=BEGINS)
+        works = replay.sections(disk, replay.parse(lines, disk, watched, said), opens=BEGINS)
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert set(works) == set(WORKS)
-    return Round(works=works, facts=facts)
+    return Round(works=works, facts=facts, places=dict.fromkeys(WORKS, VAULT) | {created.__name__: CREATED})
 
 
 def forbidden() -> str:
@@ -160,11 +197,11 @@ def forbidden() -> str:
 
 def main() -> None:
     watched, seed, recipe = Path(sys.argv[1]), int(sys.argv[3]), sys.argv[4]
-    told = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    said = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with saving.recipe(recipe):
         for number, (name, work) in enumerate(WORKS.items()):
-            os.write(told, BEGINS + name.encode() + b"\n")
-            work(watched / name, chance.Random(f"{seed} {number}"), lambda told_line: os.write(told, told_line))
+            os.write(said, BEGINS + name.encode() + b"\n")
+            work(watched / name, chance.Random(f"{seed} {number}"), partial(os.write, said))
 
 
 if __name__ == "__main__":

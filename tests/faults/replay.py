@@ -314,7 +314,18 @@ class _Parser:
             case "lseek":
                 if int(arguments[0]) in self.handles:
                     self.handles[int(arguments[0])].position = result
-            case "mkdir" | "mkdirat" | "rmdir" | "unlink" | "unlinkat" | "rename" | "renameat" | "renameat2":
+            case (
+                "link"
+                | "linkat"
+                | "mkdir"
+                | "mkdirat"
+                | "rmdir"
+                | "unlink"
+                | "unlinkat"
+                | "rename"
+                | "renameat"
+                | "renameat2"
+            ):
                 yield from self._name(call, arguments)
             case "fsync" | "fdatasync":
                 handle = self.handles.get(int(arguments[0]))
@@ -383,9 +394,9 @@ class _Parser:
 
     def _name(self, call: str, arguments: list[str]) -> Iterator[Operation]:
         match call:
-            case "rename":
+            case "rename" | "link":
                 paths = [self._path(text) for text in arguments[:2]]
-            case "renameat" | "renameat2":
+            case "renameat" | "renameat2" | "linkat":
                 if "RENAME_EXCHANGE" in arguments[-1]:
                     raise ValueError("an exchange of names is not replayed")
                 paths = [self._path(arguments[1], arguments[0]), self._path(arguments[3], arguments[2])]
@@ -406,6 +417,8 @@ class _Parser:
         elif call.startswith("rename"):
             target, called, _ = self._find(paths[1])
             yield Names(((folder, name, None), (target, called, node)))
+        elif call.startswith("link"):
+            yield Names(((*self._find(paths[1])[:2], node),))
         else:
             yield Names(((folder, name, None),))
 

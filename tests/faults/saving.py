@@ -9,7 +9,8 @@ fact must be as it was last done or as it was about to be, and nothing else:
 - `tables`: digest of the schema, of where the log stands, of every row that is no more than kept;
 - `people`: who can unlock;
 - `password`: which password opens;
-- `photos`: files that were stored, with the digest of each.
+- `photos`: files that were stored, with the digest of each;
+- `backups`: numbers of those that were made.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ from app.models.fields import LIFE, RecordKind
 from app.models.records.registry import BY_NAME
 from app.models.store import Transaction
 from app.models.tables import DERIVED, ENTRY, PAYLOAD
-from app.progress import Progress
+from app.progress import Steps
 from app.sync import journal
-from app.vault import cipherfile, kept, slots
+from app.vault import backups, cipherfile, kept, slots
+from app.vault.backups import Backup
 from app.vault.kept import KEPT, KeptDraft
 from app.vault.slotfile import KdfParameters
 from app.vault.vault import Vault
@@ -47,6 +49,7 @@ MINE = b"\x11" * 16
 NOW = 1_795_229_880_000  # 2026-11-21 10:58 in Shanghai
 VAULT = "vault"
 TOLD = "told"
+BACKUPS = "backups"  # beside the vault
 HOUSEHOLD, MEMBER, VISIT = BY_NAME["household"], BY_NAME["member"], BY_NAME["visit"]
 Tell = Callable[[bytes], object]
 _SHARED: list[Engine] = []  # the first one that was made quickly
@@ -60,7 +63,8 @@ def build(folder: Path, dice: chance.Random, *, households: int = 4) -> dict[str
     saver = Saver(vault, dice, lambda _: None)
     saver.open_household(households)
     with vault.reading() as tx:
-        facts = {"vault": True, "people": [MINE.hex()], "password": PASSWORD, "photos": {}, "tables": state(tx)}
+        facts = {"vault": True, "people": [MINE.hex()], "password": PASSWORD, "tables": state(tx)}
+        facts |= {"photos": {}, "backups": []}
     vault.lock()
     return facts
 
@@ -234,7 +238,8 @@ def inspect(folder: Path, promised: Promised, *, thorough: bool) -> str:
         hot = vault.opened_hot
         if hot:
             finish(journal.recheck(vault))
-        ahead = promised.judge("people", [person.staff.hex() for person in Vault.people(folder)])
+        ahead = promised.judge("backups", [backup.number for backup in proved(folder.parent / BACKUPS, password)])
+        ahead |= promised.judge("people", [person.staff.hex() for person in Vault.people(folder)])
         with vault.reading() as tx:
             ahead |= promised.judge("tables", state(tx))
             own = kept.own_chains(tx)
@@ -271,10 +276,19 @@ def check(vault: Vault) -> None:
     vault._file.check()
 
 
-def finish(steps: Iterator[Progress]) -> None:
+def finish(steps: Steps[Any]) -> None:
     """Long work, done at once."""
     for _ in steps:
         pass
+
+
+def proved(place: Path, password: str) -> list[Backup]:
+    """Backups of the vault that are there, oldest first; one that does not prove itself raises."""
+    found = sorted(backups.of_vault(place, VAULT), key=lambda backup: backup.number)
+    assert len(found) == len(list((place / VAULT).glob("*[0-9]"))), "backups: one is there and cannot be read"
+    for backup in found:
+        finish(backups.proved(backup, MINE, password))
+    return found
 
 
 def _password(folder: Path, promised: Promised) -> str:
