@@ -89,10 +89,14 @@ class _Tries:
             return None
         return cls(wrong=wrong, left_ms=left_ms, at_ms=at_ms, boot=str(body[4]))
 
+    def begun(self, at_ms: int, boot: str) -> bool:
+        """Whether it was written since the machine's last start, as far as that shows."""
+        return self.boot == boot and self.at_ms <= at_ms
+
     def as_of(self, at_ms: int, boot: str) -> _Tries:
         """The same tries seen now: less to wait when it is the same start of the machine, else as much as before."""
-        passed = at_ms - self.at_ms if boot == self.boot else 0
-        return replace(self, left_ms=max(0, self.left_ms - max(0, passed)), at_ms=at_ms, boot=boot)
+        passed = at_ms - self.at_ms if self.begun(at_ms, boot) else 0
+        return replace(self, left_ms=max(0, self.left_ms - passed), at_ms=at_ms, boot=boot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,7 @@ class Attempts:
 
         VaultProblem as `slots.people`.
         """
-        places = self._places(folder, staff)
+        places = self.places(folder, staff)
         return math.ceil(self._look(places).left_ms / 1000)
 
     @contextmanager
@@ -119,9 +123,10 @@ class Attempts:
 
         Another error is no try: the password was not judged, so what stood before is put back.
         """
-        places = self._places(folder, staff)
+        places = self.places(folder, staff)
         before = self._look(places)
         if before.left_ms:
+            self._remembered.setdefault(places[0].name, before)  # who waits here need not wait a second time
             raise VaultProblem("too-soon", seconds=math.ceil(before.left_ms / 1000))
         wrong = min(before.wrong + 1, MOST)
         now = _Tries(wrong=wrong, left_ms=wait_after(wrong), at_ms=self.clock_ms(), boot=self.boot())
@@ -141,7 +146,8 @@ class Attempts:
 
     # --- where it is counted ---
 
-    def _places(self, folder: Path, staff: bytes) -> tuple[Path, Path]:
+    def places(self, folder: Path, staff: bytes) -> tuple[Path, ...]:
+        """The records of the tries of `staff` at the vault in `folder`; VaultProblem as `slots.people`."""
         vault_id = slotfile.read(folder).file.vault_id
         name = hashlib.sha256(b"attempts" + vault_id + staff).hexdigest()[:32]
         return folder / FOLDER / name, self.home / FOLDER / name
@@ -153,6 +159,8 @@ class Attempts:
         records = [_read(place) for place in places]
         found = [tries for tries in records if tries is not None]
         if (remembered := self._remembered.get(places[0].name)) is not None:
+            # This process knows the wait after so many tries; a record that cannot be written would say it for ever.
+            found = [each if each.wrong > remembered.wrong else replace(each, left_ms=0) for each in found]
             found.append(remembered)
         seen = [tries.as_of(at_ms, boot) for tries in found]
         tries = _Tries(
@@ -161,7 +169,7 @@ class Attempts:
             at_ms=at_ms,
             boot=boot,
         )
-        begins_again = any(each.boot != boot or each.at_ms > at_ms for each in found)
+        begins_again = not all(each.begun(at_ms, boot) for each in found)
         behind = any(record is None or record.wrong < tries.wrong for record in records)
         if tries.wrong and (begins_again or behind) and not self._write(places, tries) and tries.left_ms:
             self._remembered[places[0].name] = tries
