@@ -16,7 +16,6 @@ from app.vault.attempts import FOLDER, Attempts
 from app.vault.vault import Vault
 from tests.vault.conftest import CHEAP, COLLEAGUE, PASSWORD, STAFF, MakeVault, code_of, refused
 
-
 WRONG = "wrong"
 
 
