@@ -39,6 +39,7 @@ bench-full: setup ## the long benchmarks too
 
 faults: setup ## fault harnesses at release size, resumed where they were stopped; docs/reliability.md
 	$(PYTHON) -m tests.faults
+	HUDANG_FAULTS=release $(PYTHON) -m pytest -q tests/faults/test_upload_kills.py tests/county/test_server.py
 
 build: ## one-folder bundle in dist/, which then checks itself
 	@scripts/setup build

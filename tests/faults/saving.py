@@ -114,6 +114,7 @@ def unlock(folder: Path, password: str = PASSWORD) -> Vault:
 # Lines of the recipe that are changed on purpose: pragma -> (what is asked for, what it then reports).
 RECIPES = {
     "": {},
+    "delete-full": {"synchronous": ("FULL", "2")},
     "sync-off": {"synchronous": ("OFF", "0")},
     "wal-normal": {"journal_mode": ("WAL", "wal"), "synchronous": ("NORMAL", "1")},
     "wal-full": {"journal_mode": ("WAL", "wal"), "synchronous": ("FULL", "2")},

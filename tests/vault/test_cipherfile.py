@@ -348,21 +348,6 @@ def test_a_copy_is_the_file_between_two_transactions_and_drops_no_lock(path: Pat
         assert run.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_no_acknowledged_save_is_lost_by_a_kill(tmp_path: Path, seed: int) -> None:
-    """Savers are forked and killed at random moments; saves are acknowledged after commit."""
-    path = tmp_path / "kill.db"
-    cipherfile.create(path, KEY).close()
-    run = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("killed_savers.py")), str(path), "12", str(seed)],
-        input=KEY.to_bytes().hex(),
-        text=True,
-        capture_output=True,
-        timeout=120,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-
-
 # --- transactions -------------------------------------------------------------------------------------------
 
 
