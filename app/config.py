@@ -1,8 +1,8 @@
 """Where things are on this computer, and which program this is.
 
 One folder holds everything: `HUDANG_HOME` when it is set, else what the platform offers for programs' own data. In it
-lies a folder for each workplace (a vault), named by chance, and `settings.ini` with window sizes, the look, and the
-names of workplaces; nothing personal.
+lies a folder for each workplace (a vault), named by chance, their backups, and `settings.ini` with window sizes, the
+look, and the names of workplaces; nothing personal.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ BUILD: Final = 1
 """Goes up with every release; stands in every entry that this program signs."""
 
 WORKPLACES: Final = "workplaces"
+BACKUPS: Final = "backups"
 SETTINGS: Final = "settings.ini"
 
 
@@ -43,12 +44,17 @@ def settings_file(folder: Path) -> Path:
 
 
 def workplaces(folder: Path) -> list[Path]:
-    """The vaults under `folder`, by name. A folder counts when either of its slot files is there: a damaged vault is
-    shown and its damage told, never taken for a missing one."""
+    """The vaults under `folder`, by name. A folder counts when anything of a vault is there, either slot file or the
+    database: a damaged vault is shown and its damage told, never taken for a missing one."""
     holder = folder / WORKPLACES
     if not holder.is_dir():
         return []
-    return sorted(place for place in holder.iterdir() if place.is_dir() and any(place.glob("slots*.cbor")))
+    return sorted(place for place in holder.iterdir() if place.is_dir() and any(map(any, (place.glob("slots*.cbor"), place.glob("vault.db")))))
+
+
+def backups(folder: Path) -> Path:
+    """Where the backups lie that this computer keeps; it need not exist."""
+    return folder / BACKUPS
 
 
 def new_workplace(folder: Path, name: bytes) -> Path:

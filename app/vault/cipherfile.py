@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,11 @@ from app.vault import disk, pages, rollback
 from app.vault.pages import KEY_BYTES as KEY_BYTES
 from app.vault.pages import PAGE_BYTES, SALT_BYTES
 from app.vault.pages import DatabaseKey as DatabaseKey  # the county knows only this module
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 CACHE_KIB = 64 * 1024
 # With exclusive locking SQLite keeps its journal and only blanks the header; this much may stay on the disk.
@@ -56,6 +62,8 @@ _JOURNAL = "-journal"
 _UNPROVEN = "-unproven"
 _NEXT = "-next"
 _READING = "hudang_reading"
+# Where SQLite puts its locks (https://www.sqlite.org/lockingv3.html): pending, reserved, shared.
+_LOCK_BYTE, _LOCK_BYTES = 0x40000000, 512
 
 # Names and numbers of https://www.sqlite.org/rescode.html and c3ref/c_alter_table.html; the module exports
 # few of them.
@@ -348,7 +356,7 @@ def open_existing(path: Path, key: DatabaseKey, *, shielded: bool = True) -> Cip
     _assert_ours(path, key)
     unproven = _beside(path, _UNPROVEN)
     marked = unproven.exists()
-    waits = _waits_for_rollback(path)
+    waits = waits_for_rollback(path)
     if waits:
         _assert_whole_journal(path, key)
     hot = marked or waits
@@ -402,7 +410,30 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _waits_for_rollback(path: Path) -> bool:
+def refuse_open(path: Path) -> None:
+    """VaultProblem("vault-in-use") when this or another program has the file at `path` open. Unlike opening it, this
+    reads nothing and rolls no journal back. No file, no problem."""
+    if path.resolve() in _OPEN:
+        raise VaultProblem("vault-in-use")
+    with disk.disk_errors():
+        try:
+            handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        except FileNotFoundError:
+            return
+        try:
+            if sys.platform == "win32":
+                os.lseek(handle, _LOCK_BYTE, os.SEEK_SET)
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, _LOCK_BYTES)
+                msvcrt.locking(handle, msvcrt.LK_UNLCK, _LOCK_BYTES)
+            else:
+                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCK_BYTES, _LOCK_BYTE)
+        except (BlockingIOError, PermissionError):
+            raise VaultProblem("vault-in-use") from None
+        finally:
+            os.close(handle)
+
+
+def waits_for_rollback(path: Path) -> bool:
     """A journal lies there that SQLite will roll back: it asks the same, by its first byte."""
     with disk.disk_errors():
         try:
@@ -438,18 +469,20 @@ def _assert_ours(path: Path, key: DatabaseKey) -> None:
     if len(head) < SALT_BYTES:
         raise VaultProblem("vault-cut" if head else "vault-empty")
     if head != key.salt:
-        raise VaultProblem("vault-foreign")
+        raise _told_apart(path, key)
 
 
 def _told_apart(path: Path, key: DatabaseKey) -> VaultProblem:
-    """Why a file with our salt cannot be opened, by asking each of its pages. It is closed by now."""
+    """Why a file does not open with this key, by asking each of its pages. It is closed by now."""
     with pages.Pages(path, key) as found:
         condition = found.condition()
-    if condition.cut:
+    nothing_whole = condition.pages == len(condition.damaged)
+    if condition.cut and (head_of(path) == key.salt or not nothing_whole):
         return VaultProblem("vault-cut")
-    if condition.pages == len(condition.damaged):
+    if nothing_whole:
         return VaultProblem("vault-foreign")
-    return VaultProblem("vault-damaged", pages=len(condition.damaged))
+    # The salt stands before the first page and has no check sum.
+    return VaultProblem("vault-damaged", pages=max(1, len(condition.damaged)))
 
 
 def _open(path: Path, key: DatabaseKey, *, opened_hot: bool, shielded: bool) -> CipherFile:

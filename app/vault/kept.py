@@ -292,6 +292,8 @@ def sealed_from(tx: Transaction, chain_id: bytes, first: int, limit: int) -> lis
         select(ENTRY.c.data, ENTRY.c.signature, PAYLOAD.c.data.label("payload"))
         .join(PAYLOAD, PAYLOAD.c.id == ENTRY.c.id)
         .where(ENTRY.c.chain == chain_id, ENTRY.c.seq >= first)
+        # What stands behind a hole does not follow yet.
+        .where(ENTRY.c.seq < select(CHAIN.c.next_seq).where(CHAIN.c.id == chain_id).scalar_subquery())
         .order_by(ENTRY.c.seq)
         .limit(limit)
     )

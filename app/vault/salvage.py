@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,10 +33,12 @@ from app.ledger.signatures import ED25519
 from app.models.tables import ENTRY, Transaction
 from app.progress import Progress, Steps
 from app.text import tr
-from app.vault import cipherfile, kept
+from app.vault import cipherfile, disk, kept, slotfile
 from app.vault.cipherfile import DatabaseKey
 from app.vault.pages import Condition, Pages, Row
+from app.vault.vault import DATABASE
 
+SET_ASIDE: Final = "set-aside"
 WAITING: Final = "waiting-chains"  # the kept setting: ids of own chains whose end only the county knows
 NEEDED: Final = ("county.pub", "connection")  # settings without which nobody can go on: whose county, which device
 PAGES_A_STEP = 64
@@ -146,6 +150,73 @@ def put_waiting_chains(tx: Transaction, waiting: Iterable[bytes]) -> None:
     kept.put_setting(tx, WAITING, sorted(waiting))
 
 
+# --- in place of the damaged file ---
+
+
+def install(folder: Path, made: Path, name: str, slot_data: bytes | None = None) -> Path:
+    """`made`, a file of `gather`, takes the place of the database of the vault in `folder`, `slot_data` that of its
+    slot files. What lay there goes into a folder of its own beneath, which is returned; nothing is deleted.
+
+    A crash at any point leaves the old database or the new one in its place, both marked to be checked."""
+    path, aside = folder / DATABASE, folder / SET_ASIDE / name
+    unproven, journal = f"{DATABASE}-unproven", f"{DATABASE}-journal"
+    with disk.disk_errors():
+        aside.mkdir(mode=0o700, parents=True)
+        for each in slotfile.FILE_NAMES:
+            if (folder / each).exists():
+                shutil.copy2(folder / each, aside / each)
+        if path.exists():
+            _second_name(path, aside / DATABASE)
+        disk.sync_folder(aside)
+        disk.write_whole(folder / unproven, b"")
+        # A journal of the old file would be rolled back into the new one.
+        if (folder / journal).exists():
+            (folder / journal).rename(aside / journal)
+            disk.sync_folder(aside)
+            disk.sync_folder(folder)
+        if slot_data is not None:
+            for each in slotfile.FILE_NAMES:
+                disk.write_whole(folder / each, slot_data)
+        made.replace(path)
+        disk.sync_folder(folder)
+        made.with_name(f"{made.name}-unproven").unlink(missing_ok=True)
+    return aside
+
+
+def _second_name(path: Path, target: Path) -> None:
+    """Let the file be found at `target` too: the replacing of the first name leaves it there."""
+    try:
+        os.link(path, target)
+    except OSError:  # a disk without second names
+        shutil.copyfile(path, target)
+        with target.open("rb+") as copied:
+            os.fsync(copied.fileno())
+
+
+def rolled_back(path: Path, work: Path, key: DatabaseKey) -> Path:
+    """The file to read from: `path`, or where a journal waits beside it a copy at `work` into which it was rolled back,
+    as far as it could be. The caller removes the copy with `clear`."""
+    if not path.exists() or not cipherfile.waits_for_rollback(path):
+        return path
+    clear(work)
+    with disk.disk_errors():
+        shutil.copyfile(path, work)
+        shutil.copyfile(path.with_name(f"{path.name}-journal"), work.with_name(f"{work.name}-journal"))
+    try:
+        cipherfile.open_existing(work, key).close()
+    except VaultProblem as problem:
+        if problem.code in ("disk-full", "disk-error", "folder-read-only"):
+            raise
+    return work
+
+
+def clear(path: Path) -> None:
+    """Remove a file of ours with all that lies beside it for its sake."""
+    with disk.disk_errors():
+        for suffix in ("-journal", "-unproven", ""):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 # --- salvage ---
 
 
@@ -173,7 +244,7 @@ def gather(sources: Sequence[Source], target: Path, key: DatabaseKey, signers: f
         file.doubt()
     except BaseException:
         file.close()
-        target.unlink(missing_ok=True)
+        clear(target)
         raise
     file.close()
     return replace(told, condition=first, refused=refused)
