@@ -94,9 +94,12 @@ class _Tries:
         return self.boot == boot and self.at_ms <= at_ms
 
     def as_of(self, at_ms: int, boot: str) -> _Tries:
-        """The same tries seen now: less to wait when it is the same start of the machine, else as much as before."""
-        passed = at_ms - self.at_ms if self.begun(at_ms, boot) else 0
-        return replace(self, left_ms=max(0, self.left_ms - passed), at_ms=at_ms, boot=boot)
+        """The same tries seen now: less to wait when it is the same start of the machine, else all of it again."""
+        if self.begun(at_ms, boot):
+            left_ms = max(0, self.left_ms - (at_ms - self.at_ms))
+        else:
+            left_ms = wait_after(self.wrong) if self.left_ms else 0
+        return replace(self, left_ms=left_ms, at_ms=at_ms, boot=boot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

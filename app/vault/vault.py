@@ -143,7 +143,8 @@ class Vault:
             cipherfile.clear_renewal(file.path)
             if file.opened_hot:
                 file.check()
-            disk.clear_partial(folder / ATTACHMENTS)
+            for place in (folder, folder / ATTACHMENTS):
+                disk.clear_partial(place)
         except BaseException:
             file.close()
             raise
