@@ -8,13 +8,15 @@ them.
 from __future__ import annotations
 
 import argparse
+import base64
 import getpass
 import json
 import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +24,7 @@ from typing import Any, TypeVar
 import qrcode
 
 from app.errors import HudangError, InputProblem, VaultProblem
+from app.ledger.entry import Act
 from app.ledger.verify import Trusted, words
 from app.messages import sentence
 from app.models.codelists import codelist
@@ -31,15 +34,46 @@ from app.progress import Progress, Steps
 from app.text import tr
 from app.workbooks.checking import reading_steps
 from app.workbooks.corrections import write_corrections
-from county import administration, archive, cards, demo, dictionary, enrolment, imports, office, web
+from county import (
+    administration,
+    archive,
+    cards,
+    demo,
+    dictionary,
+    enrolment,
+    imports,
+    office,
+    quarantine,
+    recovery,
+    revocation,
+    web,
+)
 from county.administration import Areas, Author, County
-from county.keys import write_secret
+from county.keys import load_recovery, write_secret
 from county.office import Done, Order
 
 PORT = 8443
 PASSWORD = "HUDANG_ADMIN_PASSWORD"  # noqa: S105 - the name of the variable
 DATA = "HUDANG_COUNTY_DATA"
 KEYS = "HUDANG_COUNTY_KEYS"
+
+ACTS: dict[int, str] = {
+    Act.IMPORT: "导入",
+    Act.CREATE: "新增",
+    Act.EDIT: "修改",
+    Act.END: "终止",
+    Act.REOPEN: "恢复",
+    Act.SAME: "合并",
+    Act.VISIT: "走访",
+    Act.ATTACH: "附件",
+    Act.BIND_CARD: "发码",
+    Act.PRINT: "打印",
+    Act.RESOLVE: "定下争议",
+    Act.REVEAL: "查看",
+    Act.EXPORT: "导出",
+    Act.PROPOSE: "提请",
+    Act.DECIDE: "会签",
+}
 
 Result = TypeVar("Result")
 
@@ -48,9 +82,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     typed = list(sys.argv[1:] if arguments is None else arguments)
+    asked = _parsed(typed)
+    code = _do(asked, typed)
+    if code == 0 and asked.run is recover and asked.words is None and sys.stdin.isatty():
+        # It was shown who asks. A running server makes the answer, and has nobody to ask for the words.
+        typed += ["--words", input(tr("请让对方念出申请上的四个词，照念的输入："))]
+        code = _do(_parsed(typed), typed)
+    return code
+
+
+def _parsed(typed: Sequence[str]) -> argparse.Namespace:
     asked = _parser().parse_args(typed)
     if "keys" in asked and asked.keys is None:
         asked.keys = Path(os.environ.get(KEYS, f"{asked.data}-keys"))
+    return asked
+
+
+def _do(asked: argparse.Namespace, typed: list[str]) -> int:
+    """One command, at the counter of a running server or here."""
     try:
         done = _at_the_counter(asked, typed)
     except HudangError as error:
@@ -80,7 +129,8 @@ def _at_the_counter(asked: argparse.Namespace, typed: list[str]) -> Done | None:
         return None
     if not (asked.data / office.SOCKET).exists():
         return None
-    signs = "administrator" in asked and (asked.run is not pools or asked.count)
+    signs = "administrator" in asked and (asked.run is not pools or asked.count or asked.withdraw)
+    signs = signs and (asked.run is not recover or asked.words is not None)
     password = _password() if signs else None
     return office.hand_over(asked.data, Order(arguments=typed, folder=str(Path.cwd()), password=password))
 
@@ -272,6 +322,88 @@ def pools(asked: argparse.Namespace) -> None:
                 print(f"{row.pool_no}\t{row.count}\t{areas.path(place) or place.name if place else ''}")
 
 
+def revoke(asked: argparse.Namespace) -> None:
+    reason = tr("钥匙可能在别人手里：{reason}", reason=asked.reason) if asked.compromised else asked.reason
+    with _Open(asked) as county:
+        by = _sign_in(county, asked)
+        with county.log.writing() as tx:
+            if asked.staff:
+                target = revocation.of_staff(tx, administration.staff_called(tx, asked.staff))
+            elif asked.device:
+                target = revocation.of_device(tx, asked.device)
+            else:
+                target = revocation.of_chain(tx, asked.chain)
+            incident = revocation.revoke(county, by, tx, target, reason, asked.good_until)
+        print(tr("事件记录 {time}", time=_moment(county.clock())))
+    print(tr("缘由：{reason}", reason=reason))
+    print(tr("工作人员：{names}", names=tr("、").join(incident.staff)))
+    print(tr("设备：{names}", names=tr("、").join(incident.devices)))
+    for chain, last in incident.chains:
+        print(tr("停用签名链 {chain}，有效到第 {seq} 号", chain=chain.hex()[:8], seq=last))
+    if incident.behind:
+        print(tr("在此之后还有 {count} 条已经在日志里，请逐条核对。", count=incident.behind))
+    print(tr("机上的区域：{names}", names=tr("、").join(incident.areas)))
+    print(tr("机上的户数：{count}", count=incident.households))
+    received = tr("没有收到过") if incident.received_ms is None else _moment(incident.received_ms)
+    print(tr("最后一次收到上报：{time}", time=received))
+    if incident.pools:
+        gone = " ".join(incident.pools)
+        print(tr("作废户码池：{pools}；其中 {bound} 张已贴出，要换新码。", pools=gone, bound=incident.bound))
+        print(tr("请用 pools 命令给这个工作处另发一池。"))
+    print(tr("以后从这里上报的会暂存，用 quarantine 命令查看。"))
+
+
+def list_quarantine(asked: argparse.Namespace) -> None:
+    with _Open(asked) as county, county.log.reading() as tx:
+        for held in quarantine.waiting(tx):
+            act = " ".join(map(tr, (ACTS.get(held.act, "其他"), *held.kinds)))
+            files = " ".join(root.hex()[:8] for root in held.roots)
+            print(f"{held.id.hex()[:16]}\t{held.staff}\t{held.seq}\t{act}\t{files}\t{_moment(held.wall)}")
+
+
+def admit(asked: argparse.Namespace) -> None:
+    outcome = quarantine.REFUSED if asked.refuse else quarantine.AGREED
+    with _Open(asked) as county:
+        by = _sign_in(county, asked)
+        with county.log.writing() as tx:
+            quarantine.decide(county, by, tx, quarantine.find(tx, asked.entry), outcome, asked.reason)
+    print(
+        tr("已核定：不同意，原件留作证据。") if asked.refuse else tr("已核定：同意，由您的签名链重述，原件留作证据。")
+    )
+
+
+def recover(asked: argparse.Namespace) -> None:
+    for path in (asked.answer, asked.qr):
+        if path is not None and path.exists():
+            raise InputProblem("file-exists")
+    try:
+        request = recovery.read(asked.request.read_bytes())
+    except OSError:
+        raise InputProblem("file-unreadable") from None
+    with _Open(asked) as county:
+        with county.log.reading() as tx:
+            who = recovery.applicant(county, tx, request)
+        print(tr("申请人：{name}，{device}，{place}", name=who.name, device=who.device_name, place=who.workplace))
+        if asked.words is None:
+            print(tr("请打电话给本人，听声音确认是本人，再核对四个词。"))
+            return
+        private = load_recovery(asked.recovery)
+        by = _sign_in(county, asked)
+        answer = recovery.recover(county, by, request, private, asked.words, compromised=asked.compromised).encode()
+    write_secret(asked.answer, answer)
+    if asked.qr is not None:
+        with asked.qr.open("xb") as file:
+            qrcode.make(base64.b64encode(answer), error_correction=qrcode.ERROR_CORRECT_M).save(file)
+    print(
+        tr("答复已写到 {path}。请念给对方听：{words}", path=asked.answer, words=" ".join(recovery.check_words(answer)))
+    )
+
+
+def _moment(now_ms: int) -> str:
+    """A time as Shanghai's clocks show it."""
+    return f"{datetime.fromtimestamp(now_ms / 1000, cards.SHANGHAI):%Y-%m-%d %H:%M}"
+
+
 def backup(asked: argparse.Namespace) -> None:
     with _Open(asked) as county:
         county.log.file.check()
@@ -413,9 +545,38 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--workplace", default="", help=tr("领用处的路径"))
     made.add_argument("--count", type=int, default=0, help=tr("张数"))
     made.add_argument("--withdraw", default="", help=tr("作废一池：池号，户码的前四位"))
+
+    _end_options(command, signed, place)
     made = command("backup", backup, tr("备份到一个新文件夹，不含钥匙"), [place])
     made.add_argument("folder", type=Path, help=tr("新文件夹"))
     return parser
+
+
+def _end_options(
+    command: Callable[..., argparse.ArgumentParser], signed: argparse.ArgumentParser, place: argparse.ArgumentParser
+) -> None:
+    """The commands for keys that end and keys that are lost."""
+    made = command("revoke", revoke, tr("停用一个人的签名钥、一台设备或一条签名链"), [signed])
+    which = made.add_mutually_exclusive_group(required=True)
+    which.add_argument("--staff", help=tr("工作人员姓名"))
+    which.add_argument("--device", help=tr("设备名，或设备编号的前几位"))
+    which.add_argument("--chain", help=tr("签名链编号的前几位"))
+    until = made.add_mutually_exclusive_group()
+    until.add_argument("--good-until", type=int, default=None, help=tr("到第几号为止有效；省略为县里已有的最后一条"))
+    until.add_argument("--compromised", action="store_true", help=tr("钥匙可能在别人手里"))
+    made.add_argument("--reason", required=True, help=tr("缘由"))
+    command("quarantine", list_quarantine, tr("列出停用之后收到、等待核定的记录"), [place])
+    made = command("admit", admit, tr("核定一条暂存的记录"), [signed])
+    made.add_argument("entry", help=tr("记录编号的前几位，见 quarantine"))
+    made.add_argument("--refuse", action="store_true", help=tr("不同意"))
+    made.add_argument("--reason", required=True, help=tr("理由"))
+    made = command("recover", recover, tr("答复一份忘记密码的申请"), [signed])
+    made.add_argument("--request", type=Path, required=True, help=tr("申请文件"))
+    made.add_argument("--recovery", type=Path, required=True, help=tr("恢复私钥文件，平时离线保管"))
+    made.add_argument("--answer", type=Path, required=True, help=tr("答复写到哪里"))
+    made.add_argument("--qr", type=Path, help=tr("答复的二维码图片（.png）"))
+    made.add_argument("--words", help=tr("对方念的四个词；省略则先显示申请人，再问"))
+    made.add_argument("--compromised", action="store_true", help=tr("旧钥匙可能在别人手里，同时停用"))
 
 
 def _listen_options(made: argparse.ArgumentParser, port: int) -> None:

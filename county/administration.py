@@ -8,7 +8,7 @@ the log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from app.ledger.act import Circumstances, Pen, Random, Said, Signed, start, writ
 from app.ledger.authority import ADMIN, APART, SERVICE
 from app.ledger.entry import Act, decode_entry
 from app.ledger.signatures import ED25519, public_key
-from app.models.fields import LIFE
+from app.models.fields import LIFE, RecordKind
 from app.models.records.people import GRANT, SIGNER, STAFF
 from app.models.records.places import AREA, COUNTY
 from app.models.records.registry import BY_NAME
-from app.models.store import Transaction, registers_of
+from app.models.store import Transaction, load_authority, registers_of
 from app.models.tables import TABLES
 from app.sync.protocol import CountyKey
 from app.vault import cipherfile, slots
@@ -93,8 +93,8 @@ class County:
     def demo(self) -> bool:
         return self.facts.get(chains.DEMO) is True
 
-    def act(self, tx: Transaction, by: Author, deeds: Iterable[Deed]) -> None:
-        """Write acts of `by`, one entry each, in one go."""
+    def act(self, tx: Transaction, by: Author, deeds: Iterable[Deed]) -> list[Signed]:
+        """Write acts of `by`, one entry each, in one go; the entries."""
         seen = (0, self.log.tree.size, self.log.tree.root()) if self.log.tree.size else None
         at = Circumstances(wall=self.clock(), seen=seen)
         pen = Pen(chain=self.log.chains[by.chain], seed=by.seed)
@@ -103,6 +103,7 @@ class County:
             one, pen = write(pen, deed.act, deed.roots, deed.said, at, self.random, deed.refs)
             signed.append(one)
         self.log.write(tx, signed)
+        return signed
 
     def close(self) -> None:
         self.log.file.close()
@@ -265,6 +266,27 @@ def said(kind: str, identity: bytes, values: dict[str, Any], *, new: bool = True
         item.check(value)
         numbered[item.number] = value
     return Said(kind=declared.number, object=identity, values=numbered)
+
+
+def ended(tx: Transaction, kind: RecordKind, identity: bytes, values: Mapping[str, Any] | None = None) -> Said:
+    """What ends a record and says its last `values`, in the place of whatever stands there."""
+    registers = registers_of(tx, kind, identity)
+    numbered = {LIFE: None, **said(kind.name, identity, dict(values or {}), new=False).values}
+    bases = {number: list(registers[number].live) for number in numbered if number in registers}
+    return Said(
+        kind=kind.number,
+        object=identity,
+        values=numbered,
+        bases={number: live for number, live in bases.items() if live},
+    )
+
+
+def check_authority(tx: Transaction, by: Author, *kinds: int) -> None:
+    """InputProblem("not-allowed") unless acts of `by` on these record kinds take effect: else they would be stored and
+    stay inert, and nobody would be told."""
+    authority = load_authority(tx)
+    if not all(authority.may_write(by.chain, kind) for kind in kinds):
+        raise InputProblem("not-allowed")
 
 
 # --- administrators ---
@@ -438,10 +460,7 @@ def end_grants(county: County, by: Author, staff: bytes) -> int:
     table = TABLES[GRANT.number]
     with county.log.writing() as tx:
         grants = list(tx.scalars(select(table.c.id).where(table.c.staff == staff, table.c.alive)))
-        told = []
-        for grant in grants:
-            alive = list(registers_of(tx, GRANT, grant)[LIFE].live)
-            told.append(Said(kind=GRANT.number, object=grant, values={LIFE: None}, bases={LIFE: alive}))
+        told = [ended(tx, GRANT, grant) for grant in grants]
         if told:
             county.act(tx, by, [Deed(act=Act.END, roots=[staff], said=told)])
     return len(grants)

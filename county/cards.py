@@ -7,7 +7,7 @@ record of the pool, which only its workplace receives. The record is an act of a
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,19 +15,19 @@ from sqlalchemy import select
 
 from app.errors import InputProblem
 from app.ledger import card as cards
-from app.ledger.act import Random, Said
+from app.ledger.act import Random
 from app.ledger.card import ALPHABET, POOL_LENGTH, Card
 from app.ledger.entry import Act
-from app.models.fields import LIFE
 from app.models.records.fieldwork import POOL
-from app.models.store import Transaction, registers_of
+from app.models.store import Transaction
 from app.models.tables import TABLES
 from app.sync.protocol import PoolFile
-from county.administration import ATTACHMENTS, Author, County, Deed, said
+from county.administration import ATTACHMENTS, Author, County, Deed, ended, said
 from county.blobs import Blobs
 
 KEY_NUMBER: Final = 1  # the card key of county.pub
 MAX_COUNT: Final = 20_000
+SHANGHAI: Final = timezone(timedelta(hours=8))  # no summer time since 1991
 _HEADER: Final = b"hudang-attachment/1\n"  # the file format of `app.vault.attachments`
 
 
@@ -64,23 +64,23 @@ def issue_pool(county: County, by: Author, workplace: bytes, count: int) -> str:
 
 
 def withdraw_pool(county: County, by: Author, pool_no: str) -> None:
-    """Withdraw a pool: all its cards are revoked, bound or not. What opened its file is cleared, so that the record can
-    go to everybody. InputProblem("pool-unknown")."""
+    """Withdraw a pool: all its cards are revoked, bound or not. InputProblem("pool-unknown")."""
     table = TABLES[POOL.number]
     with county.log.writing() as tx:
-        row = tx.execute(select(table).where(table.c.pool_no == pool_no, table.c.alive)).mappings().first()
-        if row is None:
+        pool = tx.scalar(select(table.c.id).where(table.c.pool_no == pool_no, table.c.alive))
+        if pool is None:
             raise InputProblem("pool-unknown")
-        live = {number: list(register.live) for number, register in registers_of(tx, POOL, row["id"]).items()}
-        cleared = {LIFE: None, **{POOL.field(name).number: None for name in ("content_key", "digest")}}
-        bases = {number: live[number] for number in cleared if live.get(number)}
-        told = Said(kind=POOL.number, object=row["id"], values=cleared, bases=bases)
-        county.act(tx, by, [Deed(act=Act.END, roots=[row["id"]], said=[told])])
+        county.act(tx, by, [withdrawal(tx, pool)])
+
+
+def withdrawal(tx: Transaction, pool: bytes) -> Deed:
+    """The act that withdraws a pool. What opened its file is cleared, so that the record can go to everybody."""
+    return Deed(act=Act.END, roots=[pool], said=[ended(tx, POOL, pool, {"content_key": None, "digest": None})])
 
 
 def china_day(now_ms: int) -> str:
-    """The calendar date YYYY-MM-DD of Asia/Shanghai, which has had no summer time since 1991."""
-    return (datetime.fromtimestamp(now_ms / 1000, UTC) + timedelta(hours=8)).date().isoformat()
+    """The calendar date YYYY-MM-DD of Asia/Shanghai."""
+    return datetime.fromtimestamp(now_ms / 1000, SHANGHAI).date().isoformat()
 
 
 def _free_number(tx: Transaction, random: Random) -> str:

@@ -116,6 +116,23 @@ def make_recovery(path: Path, random: Random) -> bytes:
     return private.public_key().public_bytes_raw()
 
 
+def load_recovery(path: Path) -> bytes:
+    """The recovery private key, 32 bytes, in the file of `make_recovery`. VaultProblem("recovery-key-unusable")."""
+    try:
+        kind, private = path.read_text(encoding="ascii").split()
+        key = bytes.fromhex(private)
+    except (OSError, ValueError):
+        raise VaultProblem("recovery-key-unusable") from None
+    if kind != "hudang-recovery/1" or len(key) != 32:
+        raise VaultProblem("recovery-key-unusable")
+    return key
+
+
+def public_of(recovery_private: bytes) -> bytes:
+    """The public key that belongs to a recovery private key."""
+    return X25519PrivateKey.from_private_bytes(recovery_private).public_key().public_bytes_raw()
+
+
 def write_secret(path: Path, data: bytes) -> None:
     """A new file that only its owner reads, durable on return. InputProblem("file-exists") when there is one."""
     try:
