@@ -1,11 +1,15 @@
-"""Who gets what: the streams of a vault, page by page, with values only where they are live.
+"""Who gets what: the streams of a vault, page by page, with values only where they are live and somebody may see them.
 
-The set of a vault follows from the log alone: the grants of its people within its workplace give areas, the areas give
-households; with them come the county, its areas above and below, the card pools of the workplace, and the streams of
-everybody who acted in any of these, so that every signature can be checked. Entering and leaving the set is one
-mechanism: what must be held is compared with what is held. The county remembers what it last sent to
-a device (in memory: it is only a guess), the laptop's digest says whether the guess is right, and else the laptop sends
-its heads.
+The set of a vault follows from the log alone: the grants of its people that let them view households, within its
+workplace, give areas, the areas give households; with them come the county, its areas above and below, the card pools
+of the workplace, and the streams of everybody who acted in any of these, so that every signature can be checked.
+Entering and leaving the set is one mechanism: what must be held is compared with what is held. The county remembers
+what it last sent to a device (in memory: it is only a guess), the laptop's digest says whether the guess is right, and
+else the laptop sends its heads.
+
+When what the people may see changes (`county.sights`), so does the tag that the laptop sends along: then nothing counts
+as held, all comes again and takes the place of what is there, with more values or fewer. Where only some places are
+seen better than others, a household that moves between them leaves for one page and enters again.
 """
 
 from __future__ import annotations
@@ -19,18 +23,22 @@ from sqlalchemy import func, select
 
 from app.errors import CountyRefusal
 from app.ledger import streams
-from app.ledger.authority import ADMIN, SERVICE
+from app.ledger.authority import MAY_WRITE
 from app.ledger.entry import Change, Entry, decode_entry, encode_payload, open_payload, withhold
 from app.models.fields import LIFE
 from app.models.records.fieldwork import ATTACHMENT, POOL
 from app.models.records.households import HOUSEHOLD
+from app.models.records.oversight import SEAT
 from app.models.records.people import DEVICE, GRANT, SIGNER
+from app.models.records.places import AREA
 from app.models.records.registry import BY_NUMBER
+from app.models.rules.rights import Action
 from app.models.store import Transaction
 from app.models.tables import ENTRY, FIELD_STATE, PAYLOAD, STREAM, SUPERSEDED, TABLES
 from app.sync.protocol import PACKET_BYTES, Delivered, Delivery, DeliveryRequest
 from county.administration import Areas
 from county.sequencer import Log
+from county.sights import Sights, Where
 
 PAGE_BYTES: Final = PACKET_BYTES
 REMEMBERED: Final = 64  # devices
@@ -80,22 +88,22 @@ def device(tx: Transaction, identity: bytes) -> Device:
 # --- the set of a vault ---
 
 
-def scope(tx: Transaction, log: Log, county: bytes, here: Device, today: str) -> list[bytes]:
-    """The roots whose streams the vault of `here` holds, those first that others need to be checked. `today` is the
-    calendar date YYYY-MM-DD."""
+def sights(tx: Transaction, here: Device, today: str) -> Sights:
+    """What the people of the vault of `here` may see on the calendar date `today` (YYYY-MM-DD)."""
+    return Sights(tx, _people(tx, here.vault), today)
+
+
+def scope(tx: Transaction, log: Log, county: bytes, here: Device, seen_by: Sights) -> list[bytes]:
+    """The roots whose streams the vault of `here` holds, those first that others need to be checked. Of what everybody
+    may view (staff, devices) come only those that something else here needs."""
     areas = Areas(tx)
     people = _people(tx, here.vault)
-    granted = _granted(tx, people, today)
-    within = areas.below(here.workplace)
-    mine: set[bytes] = set()
-    for area in granted:
-        below = areas.below(area)
-        mine |= below & within
-    above = set().union(*(areas.above(area) for area in mine | {here.workplace})) | {here.workplace}
-    places = mine | above
-    places &= areas.by_id.keys()
+    mine = areas.below(here.workplace) & seen_by.households_of()
+    places = mine | {here.workplace}
+    places = places.union(*(areas.above(area) for area in places))
+    places = set(areas.by_id) if seen_by.everywhere("area") else places & areas.by_id.keys()
     households = _households(tx, mine)
-    pools = _pools(tx, here.workplace)
+    pools = _pools(tx, here.workplace) if seen_by.may(Action.VIEW, "pool", (here.workplace,)) else set()
     staff = people | _authorities(tx)
     seen: set[bytes] = set()
     waiting = [county, *places, *pools, *households, *staff]
@@ -113,23 +121,20 @@ def scope(tx: Transaction, log: Log, county: bytes, here: Device, today: str) ->
 
 
 def _people(tx: Transaction, vault: bytes) -> set[bytes]:
-    """Staff with a signing key in force on a device of this vault."""
+    """Staff with a signing key in force on a device of this vault, but for those who gave up their seat in it."""
     signer, holder = TABLES[SIGNER.number], TABLES[DEVICE.number]
     joined = signer.join(holder, holder.c.id == signer.c.device)
     query = select(signer.c.staff).select_from(joined).where(holder.c.vault == vault, holder.c.alive, signer.c.alive)
-    return set(tx.scalars(query))
-
-
-def _granted(tx: Transaction, people: Iterable[bytes], today: str) -> set[bytes]:
-    table = TABLES[GRANT.number]
-    query = select(table.c.area, table.c.until).where(table.c.staff.in_(list(people)), table.c.alive)
-    return {row.area for row in tx.execute(query) if row.area is not None and (row.until or today) >= today}
+    seat = TABLES[SEAT.number]
+    seats = tx.execute(select(seat.c.staff, seat.c.alive).where(seat.c.vault == vault)).all()
+    gone = {row.staff for row in seats} - {row.staff for row in seats if row.alive}
+    return set(tx.scalars(query)) - gone
 
 
 def _authorities(tx: Transaction) -> set[bytes]:
-    """Everybody whose acts on staff, areas and keys take effect, and whoever the root chain belongs to."""
+    """Everybody whose acts on staff, areas and keys take or took effect, and whoever the root chain belongs to."""
     table = TABLES[GRANT.number]
-    found = set(tx.scalars(select(table.c.staff).where(table.c.role.in_([ADMIN, SERVICE]))))
+    found = set(tx.scalars(select(table.c.staff).where(table.c.role.in_(list(MAY_WRITE)))))
     founder = tx.scalar(select(ENTRY.c.actor).where(ENTRY.c.position == 0))
     return {staff for staff in found | {founder} if staff is not None}
 
@@ -149,11 +154,29 @@ def _pools(tx: Transaction, workplace: bytes) -> set[bytes]:
 
 
 def may_read(tx: Transaction, log: Log, county: bytes, here: Device, digest: bytes, today: str) -> bool:
-    """Whether a file with this SHA-256 belongs to the vault's set."""
+    """Whether the vault gets the file with this SHA-256: a pool's of its set, or an attachment's whose key it holds."""
     attachment, pool = TABLES[ATTACHMENT.number], TABLES[POOL.number]
-    roots = set(tx.scalars(select(attachment.c.root).where(attachment.c.upload_key == digest)))
-    roots.update(tx.scalars(select(pool.c.id).where(pool.c.file == digest)))
-    return bool(roots) and not roots.isdisjoint(scope(tx, log, county, here, today))
+    owners = list(tx.execute(select(attachment.c.id, attachment.c.root).where(attachment.c.upload_key == digest)))
+    pools = set(tx.scalars(select(pool.c.id).where(pool.c.file == digest)))
+    if not (owners or pools):
+        return False
+    seen_by = sights(tx, here, today)
+    held = set(scope(tx, log, county, here, seen_by))
+    where = _areas_of(tx, {row.root for row in owners})
+    key = ATTACHMENT.field("content_key").number
+    readable = {row.root for row in owners if seen_by.holds(ATTACHMENT.number, key, where.get(row.root, ()))}
+    return not held.isdisjoint(pools | readable)
+
+
+def _areas_of(tx: Transaction, roots: Iterable[bytes]) -> dict[bytes, Where]:
+    """root -> the areas that it lies in, grid and village; an area lies in itself."""
+    household, area = TABLES[HOUSEHOLD.number], TABLES[AREA.number]
+    found: dict[bytes, Where] = {}
+    for part in _parts(sorted(roots)):
+        query = select(household.c.id, household.c.grid, household.c.village).where(household.c.id.in_(part))
+        found.update({row.id: (row.grid, row.village) for row in tx.execute(query)})
+        found.update({here: (here,) for here in tx.scalars(select(area.c.id).where(area.c.id.in_(part)))})
+    return found
 
 
 # --- pages ---
@@ -172,14 +195,18 @@ class Deliveries:
         log = self._log
         if request.cursor > log.tree.size:
             raise CountyRefusal("log-shorter", shown=request.cursor, held=log.tree.size)
-        wanted = scope(tx, log, self._county, here, today)
-        held = self._held(tx, here, request, wanted)
+        seen_by = sights(tx, here, today)
+        wanted = scope(tx, log, self._county, here, seen_by)
+        held = self._held(tx, here, request, wanted) if request.sight == seen_by.tag else {}
         if held is None:
-            return self._answer(request, (), request.cursor, more=True, wants_heads=True, left=(), heads={})
-        left = tuple(sorted(held.keys() - set(wanted)))
+            return self._answer(request, (), request.cursor, seen_by, wants_heads=True)
         heads = {root: at for root, at in held.items() if root in set(wanted)}
         cursor = request.cursor if held else log.tree.size
         page = _fill(tx, log, wanted, heads, cursor)
+        moved = _moved(tx, page, heads, cursor) if seen_by.mixed else set()
+        if moved:
+            page = _Page(rows=[row for row in page.rows if row[0] not in moved], cursor=page.cursor, more=True)
+        heads = {root: at for root, at in heads.items() if root not in moved}
         for root, n, _, head, _ in page.rows:
             heads[root] = n, head
         sent = self._sent.setdefault(here.id, [])
@@ -187,29 +214,32 @@ class Deliveries:
         self._sent.move_to_end(here.id)
         while len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
-        entries = _deliver(tx, page.rows, held.keys())
-        return self._answer(request, entries, page.cursor, more=page.more, wants_heads=False, left=left, heads=heads)
+        entries = _deliver(tx, page.rows, held.keys(), seen_by)
+        left = (held.keys() - set(wanted)) | moved
+        return self._answer(request, entries, page.cursor, seen_by, more=page.more, left=left, heads=heads)
 
     def _answer(
         self,
         request: DeliveryRequest,
         entries: tuple[Delivered, ...],
         cursor: int,
+        seen_by: Sights,
         *,
-        more: bool,
-        wants_heads: bool,
-        left: tuple[bytes, ...],
-        heads: Heads,
+        more: bool = True,
+        wants_heads: bool = False,
+        left: Iterable[bytes] = (),
+        heads: Heads | None = None,
     ) -> Delivery:
         return Delivery(
             entries=entries,
             cursor=cursor,
             more=more,
             wants_heads=wants_heads,
-            left=left,
-            digest=digest(heads),
+            left=tuple(sorted(left)),
+            digest=digest(heads or {}),
             note=self._log.note(),
             consistency=self._log.consistency(request.size),
+            sight=seen_by.tag,
         )
 
     def _held(self, tx: Transaction, here: Device, request: DeliveryRequest, wanted: Sequence[bytes]) -> Heads | None:
@@ -306,6 +336,19 @@ def _fill(tx: Transaction, log: Log, wanted: Sequence[bytes], held: Heads, curso
     return _Page(rows=rows, cursor=size, more=False)
 
 
+def _moved(tx: Transaction, page: _Page, held: Heads, cursor: int) -> set[bytes]:
+    """Held households that the page moves to another place: there, other values of them may be seen."""
+    where = {HOUSEHOLD.field(name).number for name in ("grid", "village")}
+    late = {row[2]: row[0] for row in page.rows if row[4] >= cursor and row[0] in held}
+    found: set[bytes] = set()
+    for part in _parts(list(late)):
+        for row in tx.execute(select(ENTRY.c.id, ENTRY.c.data).where(ENTRY.c.id.in_(part))):
+            changes = decode_entry(row.data).changes
+            said = {c.object for c in changes if c.kind == HOUSEHOLD.number and where & set(c.fields)}
+            found |= said & held.keys()
+    return found
+
+
 def _stream(tx: Transaction, root: bytes, above: int) -> Iterator[tuple[tuple[bytes, int, bytes, bytes, int], int]]:
     """(root, n, entry id, running hash, position) of a stream from number `above`+1 on, with its weight in bytes."""
     query = (
@@ -328,10 +371,13 @@ def _weights(tx: Transaction, ids: Sequence[bytes]) -> dict[bytes, int]:
 
 
 def _deliver(
-    tx: Transaction, rows: Sequence[tuple[bytes, int, bytes, bytes, int]], held: Collection[bytes]
+    tx: Transaction,
+    rows: Sequence[tuple[bytes, int, bytes, bytes, int]],
+    held: Collection[bytes],
+    seen_by: Sights,
 ) -> tuple[Delivered, ...]:
-    """The entries of `rows` in their order, each once with all its streams, values withheld unless they are live;
-    before them the genesis entries of chains whose people's streams are not `held` yet."""
+    """The entries of `rows` in their order, each once with all its streams, values withheld unless they are live and
+    somebody may see them; before them the genesis entries of chains whose people's streams are not `held` yet."""
     roots: dict[bytes, list[bytes]] = {identity: [] for identity in _geneses(tx, rows, held)}
     for root, _, identity, _, _ in rows:
         roots.setdefault(identity, []).append(root)
@@ -344,12 +390,19 @@ def _deliver(
         found.update({row.id: row for row in tx.execute(query.where(ENTRY.c.id.in_(part)))})
     entries = {identity: decode_entry(row.data) for identity, row in found.items()}
     live = _Live(tx, entries.values())
+    where = _areas_of(tx, live.roots() | {root for entry in entries.values() for root in entry.roots})
     delivered: list[Delivered] = []
     for identity, named in roots.items():
         row, entry = found[identity], entries[identity]
         payload = row.payload
         slots = list(entry.slots())
-        keep = {i for i, (_, change, number) in enumerate(slots) if live.is_live(change, number, row.dot)}
+        beside = tuple(area for root in entry.roots for area in where.get(root, ()))
+        keep = {
+            i
+            for i, (_, change, number) in enumerate(slots)
+            if live.is_live(change, number, row.dot)
+            and seen_by.holds(change.kind, number, where.get(live.root(change), beside))
+        }
         if len(keep) < len(slots):
             payload = encode_payload(withhold(entry, open_payload(entry, payload), keep))
         delivered.append(
@@ -386,18 +439,28 @@ class _Live:
             for change in entry.changes:
                 objects.setdefault(change.kind, set()).add(change.object)
         self._born: dict[tuple[int, bytes], bytes | None] = {}
+        self._roots: dict[tuple[int, bytes], bytes] = {}
         self._explicit: dict[tuple[int, bytes, int], set[bytes]] = {}
         for number, ids in objects.items():
             for part in _parts(sorted(ids)):
                 if number in BY_NUMBER:
                     table = TABLES[number]
-                    query = select(table.c.id, table.c.born).where(table.c.id.in_(part))
-                    self._born.update({(number, row.id): row.born for row in tx.execute(query)})
+                    for row in tx.execute(select(table.c.id, table.c.born, table.c.root).where(table.c.id.in_(part))):
+                        self._born[number, row.id] = row.born
+                        self._roots[number, row.id] = row.root
                 states = select(FIELD_STATE.c.object, FIELD_STATE.c.field, FIELD_STATE.c.dot).where(
                     FIELD_STATE.c.object.in_(part), FIELD_STATE.c.kind == number, FIELD_STATE.c.state != SUPERSEDED
                 )
                 for row in tx.execute(states):
                     self._explicit.setdefault((number, row.object, row.field), set()).add(row.dot)
+
+    def root(self, change: Change) -> bytes:
+        """Whose file the changed object belongs to, empty when nobody knows it."""
+        return self._roots.get((change.kind, change.object), b"")
+
+    def roots(self) -> set[bytes]:
+        """Whose files the objects belong to."""
+        return set(self._roots.values())
 
     def is_live(self, change: Change, field: int, dot: bytes) -> bool:
         """Whether the value that the entry with `dot` gave the field still counts. Whether an object lives or ended

@@ -358,17 +358,18 @@ def _pull(vault: Vault, county: County) -> Steps[tuple[int, bool, frozenset[byte
         heads, digest = journal.held(tx)
     while True:
         with vault.reading() as tx:
-            cursor = journal.cursor(tx)
+            cursor, sight = journal.cursor(tx), journal.sight(tx)
             size, _ = journal.held_checkpoint(tx)
         told = tuple((root, n, head) for root, (n, head) in sorted(heads.items())) if with_heads else None
-        request = DeliveryRequest(cursor=cursor, digest=digest, size=size, heads=told)
+        request = DeliveryRequest(cursor=cursor, digest=digest, size=size, heads=told, sight=sight)
         try:
             page = county.delivery(request)
         except CountyRefusal as refusal:
             raise _went_back(refusal) from None
         with vault.transaction() as tx:
             journal.take_checkpoint(tx, page.note, page.consistency)
-        fresh = 0
+            journal.see(tx, page.sight)
+        fresh, before = 0, digest
         for at in range(0, len(page.entries), SLICE):
             part = page.entries[at : at + SLICE]
             ids = {entry_id(sent.entry) for sent in part}
@@ -382,7 +383,7 @@ def _pull(vault: Vault, county: County) -> Steps[tuple[int, bool, frozenset[byte
         received += fresh
         yield Progress(done=received, of=0, doing=tr("正在接收"))
         same = digest == page.digest
-        moved = fresh or page.left or page.cursor != cursor or (page.wants_heads and not with_heads)
+        moved = fresh or page.left or page.cursor != cursor or (page.wants_heads and not with_heads) or digest != before
         still = 0 if moved else still + 1
         if not (page.more or page.wants_heads) and (same or with_heads):
             break

@@ -7,7 +7,7 @@ proof were checked here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,6 +45,8 @@ CURSOR = "cursor"
 AUTHORITY = "authority"  # [highest position of an act that needed authority, whether one came late]
 LEFT = "left"  # roots whose facts went
 REFOLD = "refold"
+SIGHT = "sight"  # the county's tag of what the people of this vault may see
+RENEWED = "renewed"  # roots that came again since that tag changed; nothing when all have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,9 +293,22 @@ def county_body(key: CountyKey) -> dict[int, Any]:
 # --- deliveries ---
 
 
+def sight(tx: Transaction) -> bytes:
+    """The county's newest tag of what may be seen here, empty before the first."""
+    return kept.setting(tx, SIGHT) or b""
+
+
+def see(tx: Transaction, tag: bytes) -> None:
+    """A page comes under this tag. Under a new one nothing counts as held until it came again; it stays readable."""
+    if tag != sight(tx):
+        kept.put_setting(tx, SIGHT, tag)
+        kept.put_setting(tx, RENEWED, [])
+
+
 def take(tx: Transaction, entries: Sequence[Delivered]) -> Touched:
     """Check, keep and fold delivered entries, a part of a page or all of it. They count as held only when the page was
-    turned; what comes again before that is known.
+    turned; what comes again before that is known. While everything comes anew because other values may be seen than
+    before, payloads take the place of those that are here.
 
     ChainBroken when a signature or commitment does not hold, or when what came contradicts what is held."""
     known = kept.known_entries(tx, [entry_id(sent.entry) for sent in entries])
@@ -301,6 +316,7 @@ def take(tx: Transaction, entries: Sequence[Delivered]) -> Touched:
     rows: list[dict[str, Any]] = []
     payloads: list[bytes] = []
     restored: list[tuple[bytes, bytes]] = []
+    renewed: dict[bytes, Delivered] | None = None if kept.setting(tx, RENEWED) is None else {}
     items: list[Item] = []
     placed: dict[bytes, int] = {}
     keys: dict[bytes, Chain] = {}
@@ -313,6 +329,8 @@ def take(tx: Transaction, entries: Sequence[Delivered]) -> Touched:
             elif known[identity] != sent.position:
                 raise ChainBroken("delivery-moved", position=sent.position)
             if identity not in bare:
+                if renewed is not None and known[identity] is not None:
+                    renewed[identity] = sent
                 if not left.isdisjoint(sent.roots):
                     kept.put_setting(tx, REFOLD, True)  # it stayed because of another root; its facts here are gone
                 continue
@@ -330,11 +348,23 @@ def take(tx: Transaction, entries: Sequence[Delivered]) -> Touched:
         if any(row["chain"] == mine.state.id for row in rows):
             go_on(tx, mine)
     kept.put_payloads(tx, restored)
+    _renew(tx, renewed or {})
     kept.put_streams(tx, [(root, entry_id(sent.entry)) for sent in entries for root in sent.roots])
     # Stream by stream a grant may come behind what it allows: those go first, in the county's order.
     items.sort(key=lambda item: (not _needs_authority(item), item.position or 0))
     _note_authority(tx, items)
     return Touched(roots=store.fold(tx, items) | _place(tx, placed), outbox=bool(placed))
+
+
+def _renew(tx: Transaction, entries: Mapping[bytes, Delivered]) -> None:
+    """Entries that are here come with more values or with fewer; the tables follow after the last page."""
+    stored = kept.payloads(tx, list(entries))
+    changed = [(i, sent.payload) for i, sent in entries.items() if i in stored and stored[i] != sent.payload]
+    for identity, payload in changed:
+        open_payload(decode_entry(entries[identity].entry), payload)
+    if changed:
+        kept.replace_payloads(tx, changed)
+        kept.put_setting(tx, REFOLD, True)
 
 
 def turn(tx: Transaction, delivery: Delivery) -> Touched:
@@ -348,6 +378,10 @@ def turn(tx: Transaction, delivery: Delivery) -> Touched:
         kept.put_setting(tx, LEFT, sorted(left - roots))
     kept.put_setting(tx, CURSOR, delivery.cursor)
     kept.number_streams(tx, roots, delivery.cursor)
+    renewed = kept.setting(tx, RENEWED)
+    if renewed is not None:
+        going_on = delivery.more or delivery.wants_heads
+        kept.put_setting(tx, RENEWED, sorted({*renewed, *roots}) if going_on else None)
     return Touched(roots=touched)
 
 
@@ -443,8 +477,11 @@ def cursor(tx: Transaction) -> int:
 
 
 def held(tx: Transaction) -> tuple[dict[bytes, tuple[int, bytes]], bytes]:
-    """The heads of all streams held and their digest."""
+    """The heads of all streams held and their digest; while everything comes anew, of those that have come."""
     heads = kept.heads(tx)
+    renewed = kept.setting(tx, RENEWED)
+    if renewed is not None:
+        heads = {root: heads[root] for root in renewed if root in heads}
     return heads, digest_of(buckets(heads))
 
 

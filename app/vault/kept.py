@@ -238,6 +238,12 @@ def put_payloads(tx: Transaction, pairs: Sequence[tuple[bytes, bytes]]) -> None:
         tx.execute(insert(PAYLOAD), [{"id": identity, "data": payload} for identity, payload in pairs])
 
 
+def replace_payloads(tx: Transaction, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+    """Keep other payloads (entry id, payload) in place of those that are kept."""
+    rows = [{"b_id": identity, "data": payload} for identity, payload in pairs]
+    tx.execute(update(PAYLOAD).where(PAYLOAD.c.id == bindparam("b_id")), rows)
+
+
 def without_payload(tx: Transaction, ids: Sequence[bytes]) -> set[bytes]:
     """Which of these kept entries have no payload, because their household left this vault."""
     joined = ENTRY.outerjoin(PAYLOAD, PAYLOAD.c.id == ENTRY.c.id)

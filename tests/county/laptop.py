@@ -125,10 +125,14 @@ class Store:
     streams: dict[bytes, dict[int, bytes]] = field(default_factory=dict)  # root -> position -> entry id
     cursor: int = 0
     pages: int = 0
+    sight: bytes = b""
+    renewed: set[bytes] | None = None  # while everything comes anew under another tag
 
     def heads(self) -> dict[bytes, tuple[int, bytes]]:
         found = {}
         for root, placed in self.streams.items():
+            if self.renewed is not None and root not in self.renewed:
+                continue
             head, n = streams.start(root), 0
             for position in sorted(placed):
                 if position < self.cursor:
@@ -141,6 +145,8 @@ class Store:
         return streams.digest_of(streams.buckets(self.heads()))
 
     def take(self, page: Delivery) -> None:
+        if page.sight != self.sight:
+            self.sight, self.renewed = page.sight, set()
         known = {decode_entry(kept[1]).chain for kept in self.entries.values()}
         for sent in page.entries:
             identity = entry_id(sent.entry)
@@ -148,13 +154,20 @@ class Store:
             assert entry.seq == 0 or entry.chain in known, "signed by a key that was not sent before"
             known.add(entry.chain)
             open_payload(entry, sent.payload)
-            self.entries.setdefault(identity, (sent.position, sent.entry, sent.signature, sent.payload))
+            told = sent.position, sent.entry, sent.signature, sent.payload
+            if self.renewed is None:
+                self.entries.setdefault(identity, told)
+            else:
+                self.entries[identity] = told
             for root in sent.roots:
                 self.streams.setdefault(root, {})[sent.position] = identity
         for root in page.left:
             self.streams.pop(root, None)
         self.cursor = page.cursor
         self.pages += 1
+        if self.renewed is not None:
+            self.renewed |= {root for sent in page.entries for root in sent.roots}
+            self.renewed = self.renewed if page.more or page.wants_heads else None
 
     def pull(self, laptop: Laptop) -> Delivery:
         """Ask until nothing is left; digests agree at the end."""
@@ -163,12 +176,16 @@ class Store:
             while True:
                 told = tuple((root, *at) for root, at in sorted(self.heads().items())) if with_heads else None
                 page = wire.delivery(
-                    DeliveryRequest(cursor=self.cursor, digest=self.digest(), size=laptop.size, heads=told)
+                    DeliveryRequest(
+                        cursor=self.cursor, digest=self.digest(), size=laptop.size, heads=told, sight=self.sight
+                    )
                 )
+                renewing = self.renewed is not None or page.sight != self.sight
                 self.take(page)
-                with_heads = page.wants_heads
-                assert page.wants_heads or page.digest == self.digest()
-                if not page.more:
+                ended = renewing and self.renewed is None  # what left meanwhile is found out by the heads
+                with_heads = page.wants_heads or (ended and page.digest != self.digest())
+                assert with_heads or page.digest == self.digest()
+                if not (page.more or with_heads):
                     return page
                 assert self.pages < 500
         finally:

@@ -131,7 +131,7 @@ def test_pages_are_small_and_a_lost_answer_is_asked_for_again(
     wire = laptop.wire
     lost = 0
     while True:
-        request = DeliveryRequest(cursor=store.cursor, digest=store.digest(), size=0)
+        request = DeliveryRequest(cursor=store.cursor, digest=store.digest(), size=0, sight=store.sight)
         wire.delivery(request)  # its answer never arrives
         page = wire.delivery(request)
         lost += 1
@@ -195,5 +195,5 @@ def test_an_ended_device_gets_nothing(site: Site, laptop: Laptop) -> None:
         known = registers_of(tx, device, laptop.request.device)[0]
         said = Said(kind=device.number, object=laptop.request.device, values={0: None}, bases={0: list(known.live)})
         site.county.act(tx, site.by, [Deed(act=Act.END, roots=[laptop.staff], said=[said])])
-    with pytest.raises(CountyRefusal, match="not-authorised"):
+    with pytest.raises(CountyRefusal, match="device-revoked"):
         Store().pull(laptop)
