@@ -25,6 +25,7 @@ from app.sync.protocol import (
     CONTENT_TYPE,
     MAX_BODY,
     PROTOCOL,
+    TIME_HEADER,
     Claim,
     DeliveryRequest,
     EnrolRequest,
@@ -51,6 +52,7 @@ FLUSH: Final = 256  # nonces that wait for the next transaction before they get 
 
 STATUS: Final = {
     "not-authorised": 401,
+    "clock-off": 401,
     "enrolment-unknown": 401,
     "enrolment-expired": 410,
     "enrolment-used": 409,
@@ -87,9 +89,11 @@ class Nonces:
         self._fresh: dict[bytes, int] = {}
 
     def take(self, claim: Claim) -> None:
-        """CountyRefusal("not-authorised") for a nonce that was used or a time beyond all tolerance."""
+        """CountyRefusal("not-authorised") for a nonce that was used, "clock-off" for a time beyond all tolerance."""
         now = self._county.clock()
-        if abs(claim.time_ms - now) > CLOCK_TOLERANCE_MS or claim.nonce in self._fresh:
+        if abs(claim.time_ms - now) > CLOCK_TOLERANCE_MS:
+            raise CountyRefusal("clock-off", time=now)
+        if claim.nonce in self._fresh:
             raise CountyRefusal("not-authorised")
         with self._county.log.reading() as tx:
             if tx.scalar(select(NONCE.c.nonce).where(NONCE.c.nonce == claim.nonce)) is not None:
@@ -302,6 +306,8 @@ def _refusal(error: HudangError) -> Response:
         code, facts = "county-failed", {}
     status = STATUS.get(code, 422 if isinstance(error, ChainBroken | InputProblem) else 409)
     headers = {"Retry-After": str(RETRY_S)} if status == 503 else {}
+    if code == "clock-off":
+        headers[TIME_HEADER] = str(facts["time"])
     body = Refusal(code=code, facts=tuple(sorted(facts.items()))).encode()
     return Response(body, status_code=status, headers=headers, media_type=CONTENT_TYPE)
 

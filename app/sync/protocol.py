@@ -16,7 +16,8 @@ type `CONTENT_TYPE` did not come from a county.
                                           bytes are durable; `Upload-Complete: ?1` stands on the last PATCH and in
                                           answers once the whole has the digest that names it
 
-All but the first three carry `Authorization` made by `authorization`.
+All but the first three carry `Authorization` made by `authorization`. A device whose clock is beyond all tolerance is
+refused with "clock-off" and the county's time in the header `TIME_HEADER`; it signs by that time and asks again.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ PACKET_ENTRIES: Final = 256
 PACKET_BYTES: Final = 256 * 1024  # of entries and payloads before compression; about 32 KiB on the wire
 MAX_PACKET: Final = 24 * 1024 * 1024
 CHUNK: Final = 64 * 1024  # of an attachment in one PATCH
+TIME_HEADER: Final = "Hudang-Time"  # UTC milliseconds
 CLOCK_TOLERANCE_MS: Final = 2 * 365 * 86_400_000  # the nonce, not the clock, stops a replay; laptops' clocks are wrong
 
 Sealed = tuple[bytes, bytes, bytes]  # entry, signature, payload

@@ -24,6 +24,7 @@ from app.sync.protocol import (
     CHUNK,
     CONTENT_TYPE,
     MAX_BODY,
+    TIME_HEADER,
     ChainHead,
     CountyKey,
     Delivery,
@@ -101,6 +102,7 @@ class County:
         self._patience = patience_s
         self._device = device
         self._seed = seed
+        self._ahead_ms = 0  # of our clock, as the county told when ours was beyond its tolerance
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = False  # of the public authorities; the fingerprint is checked instead
@@ -210,20 +212,13 @@ class County:
             "User-Agent": "hudang",
             **(headers or {}),
         }
-        if signed:
-            sent["Authorization"] = authorization(
-                self._device, self._seed, method, target, body, self.clock(), self._random(16)
-            )
         with _told():
-            answer = self._session.request(
-                method,
-                self.base + target,
-                data=body or None,
-                headers=sent,
-                timeout=self._patience,
-                allow_redirects=False,
-                stream=True,
-            )
+            answer = self._send(method, target, body, sent, signed)
+            told = answer.headers.get(TIME_HEADER, "")
+            if signed and answer.status_code == requests.codes.unauthorized and told.isdecimal():
+                answer.close()
+                self._ahead_ms = int(told) - self.clock()
+                answer = self._send(method, target, body, sent, signed)
             try:
                 # Nothing of ours is packed on the way: what is may unpack to anything.
                 if answer.is_redirect or "Content-Encoding" in answer.headers:
@@ -231,6 +226,22 @@ class County:
                 yield answer
             finally:
                 answer.close()
+
+    def _send(self, method: str, target: str, body: bytes, headers: dict[str, str], signed: bool) -> requests.Response:
+        if signed:
+            now = self.clock() + self._ahead_ms
+            headers["Authorization"] = authorization(
+                self._device, self._seed, method, target, body, now, self._random(16)
+            )
+        return self._session.request(
+            method,
+            self.base + target,
+            data=body or None,
+            headers=headers,
+            timeout=self._patience,
+            allow_redirects=False,
+            stream=True,
+        )
 
     def _read(self, answer: requests.Response, limit: int) -> bytes:
         """The body; TransportProblem for one that is too long, too slow or cut off."""
