@@ -38,7 +38,8 @@ def main() -> int:
     if wanted.ci:
         sys.stdout.write(json.dumps(sum((frame.do_ci_cases(known[name]) for name in wanted.names), Counter[str]())))
         return 0
-    frame.code()
+    for harness in known.values():
+        frame.code(harness)  # what was imported, not what the files become while this runs
     frame.commit()
     if not wanted.report:
         for harness in [known[name] for name in wanted.names or known]:
@@ -68,7 +69,7 @@ def run(harness: Harness, upto: int, jobs: int, again: bool) -> bool:
 
 
 def _run(harness: Harness, upto: int, jobs: int, again: bool) -> bool:
-    kept = [each for each in frame.results(harness.NAME) if not again or each.code == frame.code()]
+    kept = [each for each in frame.results(harness.NAME) if not again or each.code == frame.code(harness)]
     left = sorted(set(range(upto)) - frame.numbers_done(kept))
     # What broke comes first: it says soonest whether it holds now.
     first = {each.number for each in frame.broken() if each.name == harness.NAME}
@@ -119,7 +120,7 @@ def finished(harness: Harness, start: int, end: int, outcomes: Counter[str], sec
         end=end,
         outcomes=dict(sorted(outcomes.items())),
         seconds=round(seconds, 1),
-        code=frame.code(),
+        code=frame.code(harness),
         commit=frame.commit(),
         date=frame.today(),
     )

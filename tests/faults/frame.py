@@ -12,6 +12,7 @@ A harness is a module of this folder with
     lowered() -> str  lowers a protection on purpose, sees the harness fail, and says in one English line what
                       it saw; AssertionError when nothing failed
     unable() -> str   (may be absent) why it cannot run on this machine, empty when it can
+    DRIVES: tuple[str, ...]  (may be absent) folders and modules of the program that it drives; else all
 
 Rules: folders lie outside the repository, in memory where there is such a place, and are removed; those of runs that
 were killed are removed by the next run. What many cases share is made once in a process, in `lasting_folder`. A
@@ -187,11 +188,19 @@ def do_ci_cases_apart(harness: Harness) -> Counter[str]:
 # --- results --------------------------------------------------------------------------------------------------
 
 
+def code(harness: Harness) -> str:
+    """Short digest of the parts of the program that a harness drives, as they lie in the work tree: what its results
+    are about."""
+    return _digest(cast("tuple[str, ...]", getattr(harness, "DRIVES", ("app", "county"))))
+
+
 @cache
-def code() -> str:
-    """Short digest of the program's code as it lies in the work tree: what results are about."""
+def _digest(parts: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(path for top in ("app", "county") for path in (ROOT / top).rglob("*.py")):
+    paths = [
+        path for part in parts for path in ([ROOT / part] if part.endswith(".py") else (ROOT / part).rglob("*.py"))
+    ]
+    for path in sorted(paths):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
 

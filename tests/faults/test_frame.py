@@ -30,6 +30,7 @@ def case(number, folder):
 
 
 def lowered():
+    assert not Path("blind").exists(), "nothing failed"
     return "nothing is lower than nothing"
 '''
 
@@ -111,6 +112,20 @@ def test_a_broken_promise_stops_the_run_and_is_tried_first_the_next_time(
     assert frame.broken() == []
     slices = start.results(monkeypatch)
     assert frame.numbers_done(slices) == set(range(140))
+
+
+def test_a_harness_that_notices_nothing_is_a_broken_promise(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    (start.folder / "blind").touch()
+    blind = start("--report")
+    said = blind.communicate(timeout=60)[1]
+    assert blind.returncode == 1, said
+    report_of = start.folder / "reliability.md"
+    assert "| plays | NOT NOTICED |" in report_of.read_text()
+    (start.folder / "blind").unlink()
+    seeing = start("--report")
+    said = seeing.communicate(timeout=60)[1]
+    assert seeing.returncode == 0, said
+    assert "| plays | nothing is lower than nothing |" in report_of.read_text()
 
 
 def test_every_harness_is_whole() -> None:
