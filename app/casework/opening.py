@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from app.casework import colleagues, recovering
 from app.casework.desk import Desk, day_of, refresh
 from app.casework.recovering import Asked
+from app.casework.session import look_at_lease, note_contact
 from app.errors import VaultProblem
 from app.ledger import chain as chains
 from app.ledger.act import Random
 from app.models.queries import places, staff
 from app.models.rules import passwords
+from app.models.rules.lease import State
 from app.progress import Steps
 from app.sync import enrolment, exchange, journal
 from app.sync.connection import Connection
@@ -32,8 +33,6 @@ from app.vault.recovery import Answer
 from app.vault.slots import KdfParameters
 from app.vault.vault import Vault
 
-LAST_EXCHANGE: Final = "last-exchange"  # the kept setting with the instant of the last whole exchange (ms)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
@@ -45,6 +44,7 @@ class Opened:
     person: str
     place: str
     password_days: int | None
+    lease: State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +77,17 @@ class Opener:
                 connection = Connection.find(tx)
             if connection is None:
                 raise VaultProblem("enrolment-unfinished")
+            report: Report | None = None
             if not connection.enrolled:
-                yield from enrolment.resume(vault, build=self.build, random=self.random, clock=self.clock)
-            return (yield from self._ready(vault))
+                report = yield from enrolment.resume(vault, build=self.build, random=self.random, clock=self.clock)
+            return (yield from self._ready(vault, report))
         except BaseException:
             vault.lock()
             raise
 
     def enrol(self, invited: Invited, password: str, folder: Path, device_name: str) -> Steps[Opened]:
         """Use an enrolment code: vault, chain, first download."""
-        vault, _ = yield from enrolment.enrol(
+        vault, report = yield from enrolment.enrol(
             invited,
             password,
             folder,
@@ -97,12 +98,10 @@ class Opener:
             kdf=self.cost(),
         )
         try:
-            opened = yield from self._ready(vault)
-            note_exchange(opened.desk)
+            return (yield from self._ready(vault, report))
         except BaseException:
             vault.lock()
             raise
-        return opened
 
     def ask(self, folder: Path, person: bytes, password: str) -> Asked:
         """忘记密码, first step: new keys under the new `password`, and the request for the county. As
@@ -131,9 +130,11 @@ class Opener:
         finally:
             county.close()
 
-    def _ready(self, vault: Vault) -> Steps[Opened]:
+    def _ready(self, vault: Vault, report: Report | None) -> Steps[Opened]:
         with vault.transaction() as tx:
             kept.prepare(tx)
+            if report is not None:
+                note_contact(tx, self.clock(), report.offset_ms)
         recovering.settle(vault, build=self.build, clock=self.clock)
         yield from colleagues.resume_joining(vault, random=self.random, clock=self.clock)
         yield from colleagues.settle_keys(vault, self.random)
@@ -143,6 +144,7 @@ class Opener:
             facts = journal.county_facts(tx)
             held = staff.rights(tx, author.staff, day_of(self.clock()))
             policy = staff.policy(tx)
+            lease = look_at_lease(tx, self.clock(), policy)
             since = day_of(colleagues.password_since(tx, author.staff, self.clock()))
         desk = Desk(
             vault=vault,
@@ -166,10 +168,5 @@ class Opener:
             person=person.name if person is not None and person.name else label,
             place=place,
             password_days=passwords.due(since, policy, desk.today()),
+            lease=lease,
         )
-
-
-def note_exchange(desk: Desk) -> None:
-    """Remember that everything was exchanged just now."""
-    with desk.vault.transaction() as tx:
-        kept.put_setting(tx, LAST_EXCHANGE, desk.clock())

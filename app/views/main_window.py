@@ -67,6 +67,7 @@ class MainWindow(QMainWindow):
         self._start = places[0].key
         self._here: Destination | None = None
         self._past: list[Destination] = []
+        self._warnings: dict[str, str] = {}
         self._rail_group = QButtonGroup(self)
         self.rail: dict[str, QToolButton] = {}
         self.pages = QStackedWidget()
@@ -114,7 +115,10 @@ class MainWindow(QMainWindow):
         self.go(Destination(key=self._start))
 
     def go(self, destination: Destination) -> None:
-        """Show a page; asks first when leaving the shown one would lose something."""
+        """Show a page; asks first when leaving the shown one would lose something. A page that is not offered now (only
+        reporting is left) is not gone to."""
+        if destination.key not in self.places:
+            return
         if destination == self._here:
             self.page.arrive(destination)
             return
@@ -176,11 +180,13 @@ class MainWindow(QMainWindow):
         """Put a sentence into the quiet line."""
         self.status.setText(text)
 
-    def warn(self, text: str) -> None:
-        """Say something that stays until it is no longer true (the clock, the disk), at the right
-        of the quiet line."""
-        self.warning.setText(text)
-        self.warning.setVisible(bool(text))
+    def warn(self, about: str, text: str) -> None:
+        """Say something about one thing (the clock, the lease, the password) that stays until it is no longer true, at
+        the right of the quiet line; an empty text takes it back."""
+        self._warnings[about] = text
+        told = " · ".join(words for words in self._warnings.values() if words)
+        self.warning.setText(told)
+        self.warning.setVisible(bool(told))
 
     def draw_curtain(self, text: str) -> None:
         """Cover everything personal while work goes on behind; an empty text takes the curtain away."""

@@ -80,17 +80,30 @@ def read_about(desk: Desk) -> About:
 
 
 class SettingsPage(Page):
-    """`appearance_chosen` carries a key of `APPEARANCES`; the scale counts from the next start."""
+    """`appearance_chosen` carries a key of `APPEARANCES`; the scale counts from the next start. `with_people`: whether
+    colleagues and passwords can be gone to from here."""
 
     appearance_chosen = Signal(str)
     restart_wanted = Signal()
 
-    def __init__(self, desk: Desk, background: Background, settings: QSettings, *, version: str) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        background: Background,
+        settings: QSettings,
+        *,
+        version: str,
+        with_people: bool = True,
+    ) -> None:
         super().__init__()
         self.title = tr("设置")
         self._desk, self._background, self._settings = desk, background, settings
         self._folder = desk.vault.folder
         self.person = Facts()
+        self.people = button(tr("同事和密码"))
+        self.people.clicked.connect(lambda: self.wanted.emit(Destination(key="colleagues")))
+        if not with_people:
+            self.people.hide()
         self.program = Facts()
         self.kept = Facts()
         self.appearance = Segments(APPEARANCES, tr("外观"))
@@ -134,7 +147,11 @@ class SettingsPage(Page):
         licences = Facts()
         licences.show_facts([(tr(name), licence) for name, licence in LICENCES], wide=True)
         lines = column(gap=theme.BETWEEN)
-        lines.addWidget(_card(tr("谁在用"), self.person))
+        people = row()
+        people.addSpacing(Facts.NAMES + theme.MARGIN)
+        people.addWidget(self.people)
+        people.addStretch(1)
+        lines.addWidget(_card(tr("谁在用"), self.person, people))
         lines.addWidget(_card(tr("看起来怎样"), look))
         lines.addWidget(_card(tr("东西存在哪里"), self.kept, folder))
         lines.addWidget(_card(tr("程序"), self.program))

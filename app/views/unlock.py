@@ -19,9 +19,9 @@ from app.text import tr
 from app.views import theme
 from app.views.parts.editors import ChoiceEditor
 from app.views.parts.form import FieldBox
-from app.views.parts.password import PasswordBox
+from app.views.parts.password import ChangePassword, Judge, PasswordBox, Suggest
 from app.views.parts.threshold import Threshold
-from app.views.parts.words import Elided, button, row
+from app.views.parts.words import Elided, button, label, row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +167,35 @@ class UnlockCard(Threshold):
         self._second.stop()
         self.unlock.setEnabled(True)
         self.unlock.setText(tr("解锁"))
+
+
+class OverdueCard(Threshold):
+    """密码到期了: the county's policy wants another password before the window opens. `wanted(old, new)`; `form.say`
+    what was wrong. `left`: lock instead."""
+
+    left = Signal()
+
+    def __init__(self, judge: Judge, suggest: Suggest, *, demo: bool = False) -> None:
+        super().__init__(demo=demo)
+        self.form = ChangePassword(judge, suggest, verb=tr("换密码，打开"))
+        self.wanted = self.form.wanted
+        leave = button(tr("锁定"), "quiet")
+        leave.clicked.connect(self.left)
+        self.form.foot.insertWidget(0, leave)
+        self.content.addWidget(label(tr("密码到期了"), "title"))
+        words = tr("县里规定密码要定期更换。换好就打开；资料和没有上报的都不受影响。")
+        self.content.addWidget(label(words, "second", wrap=True))
+        self.content.addWidget(self.form)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.form.setFocus()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.form.submit()
+            return
+        super().keyPressEvent(event)
 
 
 def waiting_words(seconds: int) -> str:

@@ -15,7 +15,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
 from app.casework.desk import Desk, refresh
-from app.casework.opening import LAST_EXCHANGE, note_exchange
+from app.casework.session import LAST_EXCHANGE, note_exchange
 from app.errors import ChainBroken, CountyRefusal, HudangError, TransportProblem
 from app.messages import sentence
 from app.models.queries import history
@@ -79,7 +79,7 @@ def exchange_steps(desk: Desk, exchange: Exchange) -> Steps[Report]:
     """An exchange, then what the lists show of the households it touched; notes when it was."""
     report = yield from exchange()
     yield from refresh(desk)
-    note_exchange(desk)
+    note_exchange(desk, report.offset_ms)
     return report
 
 

@@ -169,7 +169,7 @@ def window(qtbot: QtBot, at_once: Background) -> MainWindow:
     window.show_pending(3)
     window.show_synced("10:58")
     window.say("已保存，待上报")
-    window.warn("时钟比县里慢 12 分钟")
+    window.warn("clock", "时钟比县里慢 12 分钟")
     qtbot.addWidget(window)
     window.start()
     return window

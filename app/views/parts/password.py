@@ -219,3 +219,51 @@ class NewPassword(QWidget):
             self.second.remark(tr("和上面的不一样。"))
         else:
             self.second.remark("")
+
+
+class ChangePassword(QWidget):
+    """The password in use and a new one, twice. `wanted(old, new)`; then `say` what was wrong, or nothing more."""
+
+    wanted = Signal(str, str)
+
+    def __init__(self, judge: Judge, suggest: Suggest, *, verb: str = "") -> None:
+        super().__init__()
+        self._name = verb or tr("换密码")
+        self.old = PasswordBox(tr("现在的密码"), required=True)
+        self.new = NewPassword(judge, suggest, name=tr("新密码"))
+        self.verb = button(self._name, "accent")
+        self.verb.clicked.connect(self.submit)
+        self.foot = row()
+        self.foot.addStretch(1)
+        self.foot.addWidget(self.verb)
+        lines = column(gap=theme.BETWEEN)
+        lines.addWidget(self.old)
+        lines.addWidget(self.new)
+        lines.addLayout(self.foot)
+        self.setLayout(lines)
+        self.setFocusProxy(self.old)
+
+    def submit(self) -> None:
+        """Ask for it with what stands here."""
+        if not self.verb.isEnabled():
+            return
+        if not self.old.line.text():
+            self.old.show_error(tr("请输入密码。"))
+            self.old.line.setFocus()
+            return
+        new = self.new.take()
+        if new is not None:
+            self._wait(True)
+            self.wanted.emit(self.old.line.take(), new)
+
+    def say(self, error: HudangError) -> None:
+        """Why the password stayed as it was, beside the field that it is about."""
+        self._wait(False)
+        about_old = error.code in ("wrong-password", "too-soon")
+        box = self.old if about_old else self.new.first
+        box.show_error(sentence(error))
+        box.line.setFocus()
+
+    def _wait(self, waiting: bool) -> None:
+        self.verb.setEnabled(not waiting)
+        self.verb.setText(tr("正在换") if waiting else self._name)
