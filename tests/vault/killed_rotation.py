@@ -1,8 +1,8 @@
 """A program that removes a person from a vault and is killed at each step on its disk, one step further each time.
 
 Arguments: a folder with a vault of two people as `test_rotation` makes it, an empty folder, how many steps lie between
-two kills, and `write` or `sync`: steps are calls by which files are opened, renamed, removed and synced, which Python
-reports; the writes of the database engine lie between them and are hit by kills at random moments. For each kill a copy
+two kills, and how many kills at random moments follow. Steps are the calls by which files are opened, renamed, removed
+and synced; the writes of the database engine lie between them and are hit by the random ones. For each kill a copy
 of the vault is taken. Exit code 0 and one line of JSON when each opened afterwards, whole, with the old keys or with
 the new ones, and nothing of both was left over.
 """
@@ -57,7 +57,7 @@ def die_at(step: int, folder: Path) -> Callable[[], int]:
         sync(handle)
 
     sys.addaudithook(heard)
-    os.fsync = fsync
+    setattr(os, "fsync", fsync)  # noqa: B010  it has no audit event; the child ends here
     return lambda: done
 
 

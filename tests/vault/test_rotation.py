@@ -244,13 +244,13 @@ def test_a_second_program_does_not_take_away_a_copy_that_counts(vault: Vault, mo
 
 
 def test_a_kill_at_any_step_leaves_the_old_keys_or_the_new(make_vault: MakeVault, tmp_path: Path, root: Path) -> None:
-    """Every third step on the disk here, and a few random moments; all of them by `killed_rotation` itself."""
+    """Every fourth step on the disk here, and three random moments; all of them by `killed_rotation` itself."""
     vault = make_vault()
     vault.add_person(staff=COLLEAGUE, label="李桂花", password=THEIRS, random=os.urandom, kdf=CHEAP)
     vault.lock()
     (tmp_path / "place").mkdir()
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.vault.killed_rotation", vault.folder, tmp_path / "place", "3", "5"],
+        [sys.executable, "-m", "tests.vault.killed_rotation", vault.folder, tmp_path / "place", "4", "3"],
         cwd=root,
         capture_output=True,
         text=True,
