@@ -104,7 +104,7 @@ def scope(tx: Transaction, log: Log, county: bytes, here: Device, seen_by: Sight
     places = set(areas.by_id) if seen_by.everywhere("area") else places & areas.by_id.keys()
     households = _households(tx, mine)
     pools = _pools(tx, here.workplace) if seen_by.may(Action.VIEW, "pool", (here.workplace,)) else set()
-    staff = people | _authorities(tx)
+    staff = people | _signers(tx, here.vault) | _authorities(tx)
     seen: set[bytes] = set()
     waiting = [county, *places, *pools, *households, *staff]
     while waiting:
@@ -129,6 +129,13 @@ def _people(tx: Transaction, vault: bytes) -> set[bytes]:
     seats = tx.execute(select(seat.c.staff, seat.c.alive).where(seat.c.vault == vault)).all()
     gone = {row.staff for row in seats} - {row.staff for row in seats if row.alive}
     return set(tx.scalars(query)) - gone
+
+
+def _signers(tx: Transaction, vault: bytes) -> set[bytes]:
+    """Everybody who ever had a key in this vault: what was decided about their work behind its end stands in theirs."""
+    signer, holder = TABLES[SIGNER.number], TABLES[DEVICE.number]
+    joined = signer.join(holder, holder.c.id == signer.c.device)
+    return set(tx.scalars(select(signer.c.staff).select_from(joined).where(holder.c.vault == vault)))
 
 
 def _authorities(tx: Transaction) -> set[bytes]:

@@ -15,11 +15,7 @@ from pathlib import Path
 from app.casework import scanning
 from app.casework.colleagues import note_password
 from app.errors import HudangError, InputProblem, VaultProblem
-from app.ledger import chain as chains
-from app.ledger.chain import Chain
-from app.ledger.entry import decode_entry
 from app.ledger.signatures import public_key
-from app.models.store import Transaction
 from app.sync import journal
 from app.sync.transport import Clock
 from app.vault import kept, recovery
@@ -116,27 +112,11 @@ def settle(vault: Vault, *, build: int, clock: Clock) -> None:
     with vault.transaction() as tx:
         if kept.chain(tx, request.chain) is None:
             now = clock()
-            before = _newest(tx, vault.staff)
+            before = journal.last_of(tx, vault.staff)
+            if before is None:
+                raise VaultProblem("not-enrolled")
             journal.begin(tx, vault.signing_seed, request.nonce, vault.staff, now, build, cites=before)
             note_password(tx, vault.staff, now)
             # The county's word for this chain, until the log brings it in its place.
             kept.put_setting(tx, f"recovered/{request.chain.hex()}", list(enrol))
     recovery.close(vault.folder)
-
-
-def _newest(tx: Transaction, staff: bytes) -> Chain:
-    """The chain that `staff` wrote last in this vault: the one that no other goes on from."""
-    mine = [one.state for one in kept.own_chains(tx) if one.state.actor == staff]
-    cited = {_cited(tx, chain.id) for chain in mine}
-    found = next((chain for chain in mine if chain.id not in cited), None)
-    if found is None:
-        raise VaultProblem("not-enrolled")
-    return found
-
-
-def _cited(tx: Transaction, chain: bytes) -> bytes | None:
-    """The chain that `chain` says it goes on from."""
-    for genesis, _, _ in kept.sealed_from(tx, chain, 0, 1):
-        cites = (decode_entry(genesis).body or {}).get(chains.CITES)
-        return cites[0] if cites else None
-    return None

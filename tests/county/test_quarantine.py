@@ -18,10 +18,10 @@ from app.models.records.fieldwork import POOL
 from app.models.records.oversight import ADMISSION
 from app.models.records.people import DEVICE, SIGNER
 from app.models.records.registry import BY_NAME
-from app.models.store import Transaction
+from app.models.store import Transaction, registers_of
 from app.models.tables import ENTRY, TABLES
 from app.sync.protocol import Packet
-from county import administration, quarantine, revocation
+from county import quarantine, revocation
 from county.administration import Author, Deed, said
 from county.quarantine import AGREED, REFUSED, Held
 from county.revocation import Incident, Target
@@ -68,7 +68,7 @@ def decide(site: Site, identity: bytes, outcome: str, by: Author | None = None) 
 def groups(site: Site, household: bytes) -> set[str]:
     """What the county's registers hold of a household's group: one value, several in dispute, none."""
     with site.county.log.reading() as tx:
-        register = administration.registers_of(tx, BY_NAME["household"], household).get(GROUP)
+        register = registers_of(tx, BY_NAME["household"], household).get(GROUP)
         return {value for _, value in register.live.values()} if register else set()
 
 
@@ -239,7 +239,7 @@ def test_only_one_chain_can_be_good_up_to_a_number(site: Site, laptop: Laptop) -
         with pytest.raises(InputProblem, match="revoke-one-chain"):
             revocation.revoke(site.county, site.by, tx, target, "x", 3)
         with pytest.raises(InputProblem, match="revoke-one-chain"):
-            revocation.revoke(site.county, site.by, tx, Target(signers=target.signers * 2), "x", 3)
+            revocation.revoke(site.county, site.by, tx, Target(signers=[*target.signers, *target.signers]), "x", 3)
 
 
 # --- revoking ---
