@@ -26,7 +26,7 @@ from PySide6.QtCore import QEvent, QObject, QProcess, QSettings, QThread, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QWidget
 
-from app import config
+from app import config, hardening
 from app.casework import decoding, session
 from app.casework.opening import Opened, Opener
 from app.ledger.act import Random
@@ -376,6 +376,7 @@ def start_again() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start the desktop program; the exit code."""
+    hardening.no_dumps()
     multiprocessing.freeze_support()
     if decoding.serve_if_child(sys.argv):
         return 0
