@@ -49,7 +49,11 @@ def workplaces(folder: Path) -> list[Path]:
     holder = folder / WORKPLACES
     if not holder.is_dir():
         return []
-    return sorted(place for place in holder.iterdir() if place.is_dir() and any(map(any, (place.glob("slots*.cbor"), place.glob("vault.db")))))
+    return sorted(
+        place
+        for place in holder.iterdir()
+        if place.is_dir() and any(map(any, (place.glob("slots*.cbor"), place.glob("vault.db"))))
+    )
 
 
 def backups(folder: Path) -> Path:
