@@ -17,6 +17,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from app.errors import HudangError
 from app.vault import kept
 from tests.faults import frame, powercut, replay, saving
@@ -62,7 +64,7 @@ def flips(recipe: str, count: int) -> tuple[Counter[str], float]:
                 with saving.quickened(), saving.recipe(recipe):
                     saving.inspect(folder / VAULT, promised, thorough=False)
                 ended["right"] += 1
-            except HudangError:
+            except (HudangError, SQLAlchemyError):
                 ended["told"] += 1
             except AssertionError:
                 ended["silent"] += 1

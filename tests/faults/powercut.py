@@ -16,6 +16,8 @@ from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from app.errors import HudangError
 from tests.faults import frame, recording, replay, saving
 from tests.faults.recording import Round
@@ -79,8 +81,8 @@ def failures(recipe: str, states: int, first: int = 0) -> Counter[str]:
         with frame.empty_folder() as folder:
             try:
                 case(number, folder, recipe)
-            except HudangError as problem:
-                found["unreadable" if problem.code in {"vault-damaged", "vault-foreign"} else problem.code] += 1
+            except (HudangError, SQLAlchemyError):
+                found["unreadable"] += 1
             except AssertionError as problem:
                 found["lost" if "lost" in str(problem) else "half there"] += 1
     return found
