@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random as chance
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from nacl.public import PrivateKey
 from nacl.signing import SigningKey
 
+from app.errors import VaultProblem
 from app.ledger import encoding
-from app.vault import disk, slotfile, slots
+from app.vault import disk, sealing, slotfile, slots
 from app.vault.slotfile import FILE_NAMES, MAGIC, KdfParameters
 from app.vault.slots import Unlocked
 from tests.vault.conftest import CHEAP, COLLEAGUE, PASSWORD, STAFF, code_of, refused
@@ -190,6 +192,134 @@ def test_the_county_can_open_the_vault_from_the_first_day(
         (sealed[:-1] + bytes([sealed[-1] ^ 1]), made.vault_id, 1, recovery.private_bytes_raw()),
     ):
         assert code_of(slots.vault_key_of_county, *wrong) == "wrong-recovery-key"
+
+
+# --- another password ---------------------------------------------------------------------------------------
+
+
+def change(folder: Path, old: str, new: str, remember: int = 0) -> None:
+    slots.change_password(folder, STAFF, old, new, random=os.urandom, kdf=CHEAP, remember=remember)
+
+
+def test_a_changed_password_wraps_the_same_keys_and_touches_nobody_else(folder: Path, made: Unlocked) -> None:
+    theirs = add_colleague(folder, made)
+    before = slotfile.read(folder).file
+    change(folder, PASSWORD, "another one")
+    after = slotfile.read(folder).file
+    assert (after.generation, after.slots[1]) == (before.generation + 1, before.slots[1])
+    assert after.slots[0].salt != before.slots[0].salt
+    assert after.slots[0].private_keys != before.slots[0].private_keys
+    assert slots.unlock(folder, STAFF, "another one") == made
+    assert slots.unlock(folder, COLLEAGUE, "colleague").person == theirs
+    assert code_of(slots.unlock, folder, STAFF, PASSWORD) == "wrong-password"
+    assert code_of(change, folder, PASSWORD, "third") == "wrong-password"
+    for wrong, code in (("", "password-empty"), ("x" * 1001, "password-too-long"), ("a\ud800", "password-unusable")):
+        assert code_of(change, folder, "another one", wrong) == code
+    assert slotfile.read(folder).file == after
+    change(folder, "another one", "another one")  # nothing is remembered, so the same may be taken again
+
+
+def test_former_passwords_are_refused_as_many_as_asked_for(folder: Path, made: Unlocked) -> None:
+    change(folder, PASSWORD, "second", 3)
+    for used in (PASSWORD, "second"):
+        assert code_of(change, folder, "second", used, 3) == "password-used-before"
+    change(folder, "second", "third", 3)
+    change(folder, "third", "fourth", 3)
+    for used in ("second", "third", "fourth", "ｔｈｉｒｄ"):
+        assert code_of(change, folder, "fourth", used, 3) == "password-used-before"
+    change(folder, "fourth", PASSWORD, 3)
+    (slot,) = slotfile.read(folder).file.slots
+    assert slot.former is not None
+    change(folder, PASSWORD, "fourth")
+    (slot,) = slotfile.read(folder).file.slots
+    assert slot.former is None
+    assert slots.unlock(folder, STAFF, "fourth") == made
+
+
+def test_former_passwords_survive_new_keys_and_belong_to_their_person(folder: Path, made: Unlocked) -> None:
+    add_colleague(folder, made)
+    change(folder, PASSWORD, "second", 5)
+    opened = slots.unlock(folder, STAFF, "second")
+    file, renewed = slots.with_new_keys(folder, opened, random=os.urandom, without=COLLEAGUE)
+    slotfile.write(folder, file)
+    assert slots.unlock(folder, STAFF, "second") == renewed
+    assert code_of(change, folder, "second", PASSWORD, 5) == "password-used-before"
+
+
+def test_a_keyring_s_password_changes_too(folder: Path) -> None:
+    keys = slots.create_keyring(folder, staff=STAFF, label="甲", password="first", random=os.urandom, kdf=CHEAP)
+    change(folder, "first", "second", 2)
+    assert slots.open_keyring(folder, STAFF, "second") == keys
+    assert code_of(change, folder, "second", "first", 2) == "password-used-before"
+    assert code_of(slots.open_keyring, folder, STAFF, "first") == "wrong-password"
+
+
+def test_a_password_changed_in_a_torn_write_is_the_old_one_or_the_new(folder: Path, made: Unlocked) -> None:
+    before = (folder / FILE_NAMES[1]).read_bytes()
+    change(folder, PASSWORD, "second")
+    after = (folder / FILE_NAMES[0]).read_bytes()
+    for cut in (*range(0, len(after), 97), len(after)):
+        (folder / FILE_NAMES[0]).write_bytes(after[:cut])
+        (folder / FILE_NAMES[1]).write_bytes(before)
+        right = "second" if cut == len(after) else PASSWORD
+        opened = slots.unlock(folder, STAFF, right)
+        assert same_keys(opened, made)
+        assert opened.repaired
+        assert (folder / FILE_NAMES[0]).read_bytes() == (folder / FILE_NAMES[1]).read_bytes()
+
+
+# --- the cost of a guess ------------------------------------------------------------------------------------
+
+
+def machine(speed: float, cliff_kib: int = 2**30) -> Callable[[KdfParameters], float]:
+    """Seconds on a machine that does a mebibyte-pass in `speed` seconds, twice that above `cliff_kib`."""
+
+    def measure(kdf: KdfParameters) -> float:
+        return kdf.memory_kib / 1024 * kdf.passes * speed * (2 if kdf.memory_kib > cliff_kib else 1)
+
+    return measure
+
+
+GIB = 1024**3
+
+
+@pytest.mark.parametrize("memory", [1 * GIB, 2 * GIB, 4 * GIB, 8 * GIB, 64 * GIB, 0])
+@pytest.mark.parametrize("speed", [0.0001, 0.0004, 0.001, 0.002, 0.003, 0.01, 0.1])
+@pytest.mark.parametrize("cliff", [2**30, 100 * 1024])
+def test_the_cost_is_fitted_to_the_machine_within_bounds(memory: int, speed: float, cliff: int) -> None:
+    measure = machine(speed, cliff)
+    kdf = slots.calibrate(memory_bytes=memory, measure=measure)
+    assert 64 * 1024 <= kdf.memory_kib <= 512 * 1024
+    assert kdf.memory_kib <= max(64 * 1024, memory // 1024 // 4)
+    assert kdf.passes >= 3
+    assert kdf.lanes == 4
+    assert kdf.bearable()
+    floor = measure(slots.FLOOR)
+    assert measure(kdf) <= 0.9 or kdf == slots.FLOOR
+    # On a usual laptop it comes near what is aimed at; a slow one keeps the floor, a very fast one the ceiling.
+    if 0.05 < floor < 0.5:
+        assert measure(kdf) >= 0.25
+    if floor > 0.6:
+        assert kdf == slots.FLOOR
+
+
+def test_the_floor_stands_where_memory_is_short() -> None:
+    def measure(kdf: KdfParameters) -> float:
+        if kdf.memory_kib > 64 * 1024:
+            raise VaultProblem("not-enough-memory", mebibytes=kdf.memory_kib // 1024)
+        return 0.1
+
+    assert slots.calibrate(memory_bytes=8 * GIB, measure=measure) == slots.FLOOR
+
+
+def test_this_machine_is_measured() -> None:
+    assert sealing.physical_memory() > 256 * 1024 * 1024
+    assert sealing.seconds_of(CHEAP) > 0
+    kdf = slots.calibrate(memory_bytes=0)
+    assert (kdf.memory_kib, kdf.lanes) == (64 * 1024, 4)
+
+
+# --- a keyring ----------------------------------------------------------------------------------------------
 
 
 def test_a_keyring_holds_persons_without_a_vault(folder: Path) -> None:
