@@ -163,18 +163,20 @@ def renew_keys(desk: Desk, confirmed: Confirmed, reason: str) -> Steps[Touched]:
 
 
 def settle_keys(vault: Vault, random: Random) -> Steps[None]:
-    """Finish new keys that an entry speaks of and that were cut off; nothing where none are."""
+    """Finish new keys that an entry speaks of and that were cut off; nothing where none are. VaultProblem("no-slot") for
+    the person who is to go: their password still opened, it shall not any more."""
     with vault.reading() as tx:
         waiting = kept.setting(tx, RENEWAL)
     if not waiting:
         return
     epoch, gone = waiting
-    if slots.epoch(vault.folder) < epoch and gone != vault.staff:
+    if slots.epoch(vault.folder) < epoch:
+        if gone == vault.staff:
+            raise VaultProblem("no-slot")
         there = gone in (one.staff for one in Vault.people(vault.folder))
         yield from vault.remove_person(gone, random=random) if there else vault.renew_keys(random=random)
-    if gone != vault.staff:
-        with vault.transaction() as tx:
-            kept.put_setting(tx, RENEWAL, None)
+    with vault.transaction() as tx:
+        kept.put_setting(tx, RENEWAL, None)
 
 
 def _change_keys(desk: Desk, act: Act, gone: bytes | None, reason: str) -> Steps[Touched]:
