@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from app.casework import cards
+from app.casework import cards, revealing
 from app.casework.cards import BoundCard
 from app.casework.desk import Desk
+from app.casework.revealing import Seen
 from app.casework.visits import PhotoDraft
 from app.errors import ChainBroken
 from app.ledger.entry import signed_bytes
@@ -18,28 +19,30 @@ from app.models.queries.households import AttachmentRow, CardRow, HouseholdRow, 
 from app.models.queries.places import Area
 from app.models.queries.visits import VisitRow
 from app.models.records.registry import BY_NAME
+from app.models.rules.masking import Surface
 from app.models.rules.rights import Action
 from app.models.store import Transaction
 from app.vault import kept
 
-HOUSEHOLD = BY_NAME["household"]
+HOUSEHOLD, MEMBER = BY_NAME["household"], BY_NAME["member"]
 ACTS_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
-    """A household at a glance: its line, its members, its last visit, whom names stand for."""
+    """A household at a glance: its line, its members, its last visit, whom names stand for, how it is seen here."""
 
     row: HouseholdRow
     members: tuple[Sheet, ...]
     last_visit: VisitRow | None
     people: Mapping[bytes, str]
+    seen: Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
-    """The whole file. `names` are the names of whatever links and authors point at; `origins` say who said a value
-    (by dot); `acts` are the newest `ACTS_SHOWN` of `acts_of_all`."""
+    """The whole file. `names` are the names of whatever links and authors point at, as they may be seen; `origins` say
+    who said a value (by dot); `acts` are the newest `ACTS_SHOWN` of `acts_of_all`."""
 
     row: HouseholdRow
     sheet: Sheet
@@ -54,6 +57,7 @@ class Dossier:
     origins: Mapping[bytes, Origin]
     names: Mapping[bytes, str]
     areas: Mapping[bytes, Area]
+    seen: Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,7 @@ class OpenedAct:
     detail: ActDetail
     holds: bool | None
     names: Mapping[bytes, str]
+    seen: Seen
 
 
 def glance(desk: Desk, household: bytes) -> Glance | None:
@@ -79,6 +84,7 @@ def glance(desk: Desk, household: bytes) -> Glance | None:
             members=tuple(households.members(tx, household)),
             last_visit=last[0] if last else None,
             people={staff.id: staff.name for staff in places.staff(tx).values()},
+            seen=revealing.seen(desk, tx, [household]),
         )
 
 
@@ -91,6 +97,7 @@ def read(desk: Desk, household: bytes) -> Dossier | None:
             return None
         desk.require(tx, Action.VIEW, HOUSEHOLD, household)
         members = tuple(households.members(tx, household))
+        seen = revealing.seen(desk, tx, [household])
         acts = [history.detail(tx, act.id) for act in history.acts(tx, root=household, limit=ACTS_SHOWN)]
         return Dossier(
             row=row,
@@ -104,8 +111,9 @@ def read(desk: Desk, household: bytes) -> Dossier | None:
             acts=tuple(act for act in acts if act is not None),
             acts_of_all=history.count(tx, root=household),
             origins=history.origins(tx, _dots((sheet, *members))),
-            names=_names(tx, members),
+            names=names(tx, seen, [household]),
             areas=places.areas(tx),
+            seen=seen,
         )
 
 
@@ -115,8 +123,8 @@ def open_act(desk: Desk, entry: bytes) -> OpenedAct | None:
         detail = history.detail(tx, entry)
         if detail is None:
             return None
-        members = [m for root in detail.row.roots for m in households.members(tx, root)]
-        return OpenedAct(detail=detail, holds=_holds(tx, detail), names=_names(tx, members))
+        seen = revealing.seen(desk, tx, detail.row.roots)
+        return OpenedAct(detail=detail, holds=_holds(tx, detail), names=names(tx, seen, detail.row.roots), seen=seen)
 
 
 def photos_of(desk: Desk, photos: Iterable[PhotoDraft]) -> dict[bytes, bytes]:
@@ -140,8 +148,13 @@ def _dots(sheets: Iterable[Sheet]) -> list[bytes]:
     return sorted({dot for sheet in sheets for dots in sheet.dots.values() for dot in dots})
 
 
-def _names(tx: Transaction, members: Iterable[Sheet]) -> dict[bytes, str]:
-    found = {member.id: str(member["name"] or "") for member in members}
+def names(tx: Transaction, seen: Seen, roots: Iterable[bytes]) -> dict[bytes, str]:
+    """The names of members of these households, areas and staff, as they may be seen."""
+    found = {
+        person: seen.words(MEMBER, person, "name", values["name"], Surface.LOG)
+        for root in roots
+        for person, values in households.persons(tx, root).items()
+    }
     found.update((area.id, area.name) for area in places.areas(tx).values())
     found.update((staff.id, staff.name) for staff in places.staff(tx).values())
     return found

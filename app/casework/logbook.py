@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from app.casework import revealing
 from app.casework.desk import SHANGHAI, Desk
+from app.casework.revealing import Seen
 from app.models.queries import history, households, places
 from app.models.queries.history import ActDetail
 from app.models.store import Transaction
@@ -30,11 +32,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One act with its changes; the name of its person, the heads of its households that are here."""
+    """One act with its changes; the name of its person, the heads of its households that are here, how its values are
+    seen at this desk."""
 
     detail: ActDetail
     person: str
     heads: tuple[str, ...]
+    seen: Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +76,17 @@ def read(desk: Desk, wanted: Wanted, offset: int, limit: int) -> Part:
         )
         names = {person.id: person.name for person in places.staff(tx).values()}
         heads: dict[bytes, str] = {}
+        eyes: dict[tuple[bytes, ...], Seen] = {}
         lines = []
         for row in rows:
             detail = history.detail(tx, row.id)
             if detail is None:
                 continue
             known = tuple(name for root in row.roots if (name := _head(tx, heads, root)))
-            lines.append(Line(detail=detail, person=names.get(row.actor or b"", ""), heads=known))
+            if row.roots not in eyes:
+                eyes[row.roots] = revealing.seen(desk, tx, row.roots)
+            person = names.get(row.actor or b"", "")
+            lines.append(Line(detail=detail, person=person, heads=known, seen=eyes[row.roots]))
     return Part(total=total, lines=tuple(lines))
 
 

@@ -33,7 +33,7 @@ class ActDialog(QDialog):
         self.changes.setHorizontalSpacing(theme.BETWEEN)
         self.changes.setVerticalSpacing(theme.INSIDE)
         lines.addLayout(self.changes)
-        self._show_changes(act_words.lines_of(opened.detail, opened.names)[:LINES_SHOWN])
+        self._show_changes(act_words.lines_of(opened.detail, opened.names, opened.seen)[:LINES_SHOWN])
         lines.addWidget(rule())
         lines.addWidget(label(tr("凭据"), "strong"))
         grid = QGridLayout()

@@ -1,25 +1,31 @@
 """Acts of the log in words: what somebody did, which values changed from what to what, and what proves it.
 
-Shared by the file of a household and by the records page. Values that identify a person are masked here too.
+Shared by the file of a household and by the records page. Old and new values go through `masking` like all others, for
+the surface of the log: what is sensitive is not shown here at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from app.casework.dossiers import OpenedAct
+from app.casework.revealing import Seen
 from app.ledger.entry import Act, Kind
-from app.models.fields import LIFE, Field, Type, Value
+from app.models.fields import LIFE, Type, Value
 from app.models.queries.history import ActDetail, ActRow, FieldChange
-from app.models.records.registry import BY_NAME
+from app.models.records.registry import BY_NAME, BY_NUMBER
+from app.models.rules.masking import Surface
 from app.text import tr
 from app.views.parts import masked, wording
 from app.views.parts.timeline import Happening
 
 HOUSEHOLD, MEMBER, VISIT = (BY_NAME[name].number for name in ("household", "member", "visit"))
+VIEWING = BY_NAME["viewing"]
 Names = Mapping[bytes, str]
 _ONLY_PROGRAMS_READ = frozenset({Type.BYTES, Type.LINK})
+_NO_NAMES = frozenset({"household", "visit", "proposal", "decision"})  # links to what has no name of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +61,38 @@ def title(row: ActRow) -> str:
         Act.GRANT: tr("授权"),
         Act.ISSUE_POOL: tr("发放户码"),
         Act.RESOLVE: tr("定下有争议的内容"),
+        Act.REVEAL: tr("查看遮住的内容"),
+        Act.EXPORT: tr("导出"),
+        Act.PROPOSE: tr("提请两人会签"),
+        Act.DECIDE: tr("会签"),
+        Act.SET_POLICY: tr("安全规定"),
+        Act.REVOKE: tr("停用"),
+        Act.ADMIT: tr("核定"),
+        Act.JOIN: tr("加入工作处"),
+        Act.LEAVE: tr("离开工作处"),
+        Act.RECOVER: tr("县里恢复密码"),
+        Act.CHANGE_KEYS: tr("更换钥匙"),
         Act.SET_UP: tr("县里的登记"),
     }
     return words.get(row.act, tr("新版程序的操作"))
 
 
-def gist(detail: ActDetail) -> str:
-    """One line of what the act said: the summary of a visit, the fields of an edit."""
-    said = {(c.kind.number if c.kind else 0, c.field): c for c in detail.changes}
+def gist(detail: ActDetail, seen: Seen) -> str:
+    """One line of what the act said: the summary of a visit, the fields of an edit, what was looked at and why."""
     act = detail.row.act
     if act == Act.VISIT:
-        summary = said.get((VISIT, BY_NAME["visit"].field("summary").number))
-        return str(summary.after) if summary is not None and isinstance(summary.after, str) else ""
+        return _word_of(detail, seen, "visit", "summary")
+    if act == Act.REVEAL:
+        looked = [_word_of(detail, seen, "viewing", "fields"), _word_of(detail, seen, "viewing", "reason")]
+        return tr("：").join(word for word in looked if word)
+    if act == Act.PROPOSE:
+        return _word_of(detail, seen, "proposal", "matter")
+    if act == Act.DECIDE:
+        return _word_of(detail, seen, "decision", "outcome")
+    if act == Act.EXPORT:
+        return _word_of(detail, seen, "export", "export_kind")
     if act in (Act.EDIT, Act.RESOLVE):
-        lines = [line for line in lines_of(detail, {}) if line.field]
+        lines = [line for line in lines_of(detail, {}, seen) if line.field]
         if len(lines) == 1:
             return f"{lines[0].field}：{lines[0].before or tr('空')} → {lines[0].after or tr('空')}"
         return tr("、").join(line.field for line in lines)
@@ -78,7 +102,22 @@ def gist(detail: ActDetail) -> str:
     return ""
 
 
-def lines_of(detail: ActDetail, names: Names) -> list[ChangeLine]:
+def _word_of(detail: ActDetail, seen: Seen, kind: str, name: str) -> str:
+    """What an act said of one field of a kind, in words."""
+    field = BY_NAME[kind].field(name)
+    for change in detail.changes:
+        if change.kind is BY_NAME[kind] and change.field == field.number and not change.hidden:
+            return said(change, name, change.after, {}, seen, _looked_at(detail))
+    return ""
+
+
+def _looked_at(detail: ActDetail) -> int | None:
+    """The kind of the object that was looked at, in an act that says so."""
+    number = VIEWING.field("kind").number
+    return next((c.after for c in detail.changes if c.kind is VIEWING and c.field == number), None)  # type: ignore[return-value]
+
+
+def lines_of(detail: ActDetail, names: Names, seen: Seen) -> list[ChangeLine]:
     """The values an act set, in the order of the records; what only programs read is left out."""
     found = []
     for change in detail.changes:
@@ -87,24 +126,33 @@ def lines_of(detail: ActDetail, names: Names) -> list[ChangeLine]:
                 found.append(ChangeLine(subject=_subject(change, names), field="", before="", after=tr("记录终止")))
             continue
         field = change.kind.numbered(change.field) if change.kind else None
-        if field is None or field.type is Type.BYTES or (field.type is Type.LINK and field.target == "household"):
+        if field is None or field.type is Type.BYTES or (field.type is Type.LINK and field.target in _NO_NAMES):
             continue
+        if change.kind is VIEWING and field.name == "kind":
+            continue
+        say = partial(said, change, field.name, names=names, seen=seen, looked_at=_looked_at(detail))
         found.append(
             ChangeLine(
                 subject=_subject(change, names),
                 field=tr(field.label),
-                before=tr(" / ").join(words for value in change.before if (words := said(field, value, names))),
-                after=tr("（已隐去）") if change.hidden else said(field, change.after, names),
+                before=tr(" / ").join(words for value in change.before if (words := say(value))),
+                after=tr("（已隐去）") if change.hidden else say(change.after),
             )
         )
     return found
 
 
-def said(field: Field, value: Value, names: Names) -> str:
-    """A value as people read it, masked, links by their name."""
+def said(change: FieldChange, name: str, value: Value, names: Names, seen: Seen, looked_at: int | None = None) -> str:
+    """A value of a change as it may be seen in the log, links by their name."""
+    assert change.kind is not None
+    field = change.kind.field(name)
     if field.type in _ONLY_PROGRAMS_READ:
         return names.get(value, tr("（不在本机）")) if isinstance(value, bytes) and field.type is Type.LINK else ""
-    return masked.masked(field, value)
+    if change.kind is VIEWING and name == "fields" and isinstance(value, str):
+        kind = BY_NUMBER.get(looked_at or 0)
+        known = {each.name: each.label for each in kind.fields} if kind is not None else {}
+        return tr("、").join(tr(known.get(each, each)) for each in value.split(","))
+    return masked.words(field, seen.show(change.kind, change.object, name, value, Surface.LOG))
 
 
 def who(actor: bytes | None, names: Names) -> str:
@@ -112,7 +160,7 @@ def who(actor: bytes | None, names: Names) -> str:
     return tr("县里") if actor is None else names.get(actor, tr("别处的工作人员"))
 
 
-def happenings(acts: Sequence[ActDetail], names: Names, now_ms: int) -> list[Happening]:
+def happenings(acts: Sequence[ActDetail], names: Names, seen: Seen, now_ms: int) -> list[Happening]:
     """Acts as lines of a timeline."""
     return [
         Happening(
@@ -120,7 +168,7 @@ def happenings(acts: Sequence[ActDetail], names: Names, now_ms: int) -> list[Hap
             when=wording.moment(act.row.wall, now_ms),
             who=who(act.row.actor, names),
             what=title(act.row),
-            detail=shorten(gist(act), 60),
+            detail=shorten(gist(act, seen), 60),
             settled=act.row.position is not None,
         )
         for act in acts

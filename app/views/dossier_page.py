@@ -21,6 +21,7 @@ from app.models.codelists import codelist
 from app.models.queries import places
 from app.models.queries.households import Sheet as Record
 from app.models.records.registry import BY_NAME
+from app.models.rules.rights import Action
 from app.models.summaries import WANTED_OF_HOUSEHOLD, WANTED_OF_MEMBER
 from app.sync.journal import Touched
 from app.text import tr
@@ -33,6 +34,7 @@ from app.views.dossier_parts import (
     CardSection,
     MemberList,
     VisitList,
+    portrait,
     section_mark,
 )
 from app.views.page import Destination, Page
@@ -44,6 +46,7 @@ from app.views.parts.pictures import code_picture
 from app.views.parts.sheet_view import SheetView
 from app.views.parts.timeline import Timeline
 from app.views.parts.words import Chip, Elided, Flow, Heading, button, column, label, opens, restyle, row, surface, tool
+from app.views.reveal_dialog import Hidden, Revealer
 
 HOUSEHOLD, MEMBER = BY_NAME["household"], BY_NAME["member"]
 SECTIONS = ("household", "members", "visits", "card", "history")
@@ -63,6 +66,9 @@ class DossierPage(Page):
         self._member: bytes | None = None
         self._new_member: bytes | None = None
         self._folded = False
+        self.revealer = Revealer(self, desk, background)
+        self.revealer.changed.connect(self._show_hidden)
+        self.revealer.failed.connect(self.say_error)
         self.household_view = SheetView(HOUSEHOLD, HOUSEHOLD_GROUPS, without=("head",))
         self.household_view.save_wanted.connect(self._save_household)
         self.household_view.settle_wanted.connect(self._settle_household)
@@ -72,11 +78,15 @@ class DossierPage(Page):
         self.member_view.editing_changed.connect(self._on_member_editing)
         for view in (self.household_view, self.member_view):
             view.editing_changed.connect(self._choose_accent)
+            view.reveal_wanted.connect(partial(self._ask_reveal, view))
+            view.hide_wanted.connect(self.revealer.hide)
         self.members = MemberList()
         self.members.opened.connect(self._open_member)
         self.members.add.clicked.connect(self._begin_member)
         self.visits = VisitList(desk, background)
         self.visits.failed.connect(self.say_error)
+        self.visits.reveal_wanted.connect(self.revealer.ask)
+        self.visits.hide_wanted.connect(self.revealer.hide)
         self.card = CardSection()
         self.card.bind_wanted.connect(self._bind)
         self.timeline = Timeline()
@@ -130,7 +140,8 @@ class DossierPage(Page):
         self.print.clicked.connect(lambda: self._go("print"))
         self.more = button(tr("更多"), "quiet")
         menu = QMenu(self.more)
-        menu.addAction(tr("添加成员")).triggered.connect(self._begin_member)
+        self.adding = menu.addAction(tr("添加成员"))
+        self.adding.triggered.connect(self._begin_member)
         menu.addAction(tr("户码")).triggered.connect(lambda: self.go_to_section("card"))
         fold = menu.addAction(tr("收起或展开时间线"))
         fold.triggered.connect(self._fold)
@@ -224,6 +235,7 @@ class DossierPage(Page):
             self.household_view.stop()
             self.member_view.stop()
             self._member = self._new_member = None
+            self.revealer.hide()
             self.sections.setCurrentRow(0)
         if destination.rest:
             self.go_to_section(destination.rest[0].decode())
@@ -302,15 +314,51 @@ class DossierPage(Page):
         for view in (self.household_view, self.member_view):
             view.offer(links, demo=self._desk.demo, today=self._desk.today())
         self.household_view.tell(tr("基本情况"), _missing_words(household.missing, WANTED_OF_HOUSEHOLD))
-        self.household_view.show_record(dossier.sheet, dossier.origins, dossier.names, now)
-        self.members.show_members(dossier.members, self._desk.today())
+        self.household_view.show_record(dossier.sheet, dossier.origins, dossier.names, now, dossier.seen)
+        self.members.show_members(dossier.members, dossier.seen, self._desk.today())
         self._show_member()
         self.visits.show_visits(dossier, now)
-        self.card.show_card(dossier)
-        self.timeline.show_happenings(act_words.happenings(dossier.acts, dossier.names, now))
+        self.card.show_card(dossier, may_bind=self._may(Action.WRITE, "card"))
+        self.timeline.show_happenings(act_words.happenings(dossier.acts, dossier.names, dossier.seen, now))
+        self._permit()
+        self._show_hidden()
         self.history_count.setText(tr("{count} 次", count=dossier.acts_of_all))
         self._mark_sections(dossier)
         self._arrange()
+
+    def _may(self, action: Action, kind: str) -> bool:
+        """Whether the person may do something with records of this household."""
+        if self.dossier is None:
+            return False
+        return self._desk.rights.may(action, kind, (self.dossier.row.grid, self.dossier.row.village))
+
+    def _permit(self) -> None:
+        """Offer only what the person may do here, and say quietly that the rest is only to be read."""
+        household, member = self._may(Action.WRITE, "household"), self._may(Action.WRITE, "member")
+        self.household_view.permit(household)
+        self.member_view.permit(member)
+        self.members.add.setVisible(member)
+        self.adding.setVisible(member)
+        self.visit.setVisible(self._may(Action.WRITE, "visit"))
+        self.print.setVisible(self._may(Action.PRINT, "household"))
+        if not household:
+            self.household_view.heading.remark.setText(tr("您的角色可以看这份档案，不能修改"))
+
+    def _ask_reveal(self, view: SheetView, at: QWidget) -> None:
+        record = self.dossier.sheet if view is self.household_view and self.dossier else self._record()
+        if record is not None and self.household is not None:
+            wanted = Hidden(household=self.household, kind=record.kind, object=record.id, fields=view.hidden)
+            self.revealer.ask(wanted, at)
+
+    def _show_hidden(self) -> None:
+        """What is shown in full changed, or a second of it has passed."""
+        left = self.revealer.left
+        self.household_view.show_hidden(self.revealer.shows(self.household), left)
+        self.member_view.show_hidden(self.revealer.shows(self._member), left)
+        known: list[bytes] = []
+        if self.dossier is not None:
+            known = [visit.id for visit in self.dossier.visits] + [photo.id for photo in self.dossier.photos]
+        self.visits.show_hidden(next((each for each in known if self.revealer.shows(each)), None))
 
     def _links(self, dossier: Dossier) -> dict[str, Choices]:
         areas = dict(dossier.areas)
@@ -433,22 +481,25 @@ class DossierPage(Page):
             self.step_back()
             return
         member, self._member, self._new_member = self._member, None, None
+        self.revealer.hide()
         self.member_view.stop()
         self._arrange()
         self.members.focus(member)
 
     def _show_member(self) -> None:
         record = self._record()
-        self.leave.setVisible(record is not None and record["relation"] != files.HEAD)
+        may_end = record is not None and record["relation"] != files.HEAD and self._may(Action.WRITE, "member")
+        self.leave.setVisible(may_end)
         if record is None:
             if self._member is not None and self._new_member is None:
                 self._member = None
                 self._arrange()
             return
         assert self.dossier is not None
-        relation = tr(codelist("relation").label_of(str(record["relation"] or "")))
-        self.member_view.tell(str(record["name"] or ""), relation)
-        self.member_view.show_record(record, self.dossier.origins, self.dossier.names, self._desk.clock())
+        dossier, seen = self.dossier, portrait(record, self.dossier.seen, self._desk.today())
+        self.member_view.tell(seen.name, tr("未满 14 岁") if seen.child else seen.relation)
+        self.member_view.show_record(record, dossier.origins, dossier.names, self._desk.clock(), dossier.seen)
+        self.member_view.show_hidden(self.revealer.shows(self._member), self.revealer.left)
 
     def _begin_member(self) -> None:
         self.go_to_section("members")
@@ -486,9 +537,10 @@ class DossierPage(Page):
         if record is None or self.dossier is None:
             return
         words = tr(codelist("member_status").label_of(status))
+        name = portrait(record, self.dossier.seen, self._desk.today()).name
         question = Question(
             self,
-            tr("把{name}记为“{status}”？", name=record["name"], status=words),
+            tr("把{name}记为“{status}”？", name=name, status=words),
             tr("这位成员不再算在户里。原来的资料和走访都留着，时间线里能看到。"),
             tr("记为{status}", status=words),
             dangerous=True,

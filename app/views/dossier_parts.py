@@ -4,6 +4,7 @@ card."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from PySide6.QtCore import QPointF, Qt, Signal
@@ -13,22 +14,26 @@ from PySide6.QtWidgets import QFrame, QLabel, QMenu, QWidget
 from app.casework import visits
 from app.casework.desk import Desk
 from app.casework.dossiers import Dossier
+from app.casework.revealing import Seen
 from app.ledger import card as codes
 from app.models.codelists import codelist
 from app.models.queries.households import AttachmentRow
 from app.models.queries.households import Sheet as Record
 from app.models.queries.visits import VisitRow
 from app.models.records.registry import BY_NAME
-from app.models.rules import identity, masking
+from app.models.rules import masking
+from app.models.rules.masking import Surface, Whose
 from app.text import tr
 from app.views import theme
 from app.views.background import Background
-from app.views.parts import wording
+from app.views.parts import masked, wording
+from app.views.parts.masked import Masked
 from app.views.parts.notices import Empty
-from app.views.parts.pictures import PhotoDialog, Thumb, code_picture, thumbnail
+from app.views.parts.pictures import PhotoDialog, Thumb, blurred, code_picture, thumbnail
 from app.views.parts.words import Chip, Elided, Flow, Heading, button, column, label, opens, row, surface
+from app.views.reveal_dialog import Hidden
 
-VISIT = BY_NAME["visit"]
+VISIT, MEMBER, ATTACHMENT = BY_NAME["visit"], BY_NAME["member"], BY_NAME["attachment"]
 
 HOUSEHOLD_GROUPS = (
     ("位置", ("village", "grid", "villager_group", "natural_village", "address_detail", "household_no")),
@@ -75,16 +80,53 @@ MEMBER_GROUPS = (
 )
 
 
-def years_of(member: Record, today: str) -> int | None:
-    """Age of a member in full years, None when neither the birth date nor the certificate tells it."""
-    born, number = member["birth_date"], member["cert_no"]
-    if not isinstance(born, str) and isinstance(number, str):
-        kind = member["cert_type"]
-        fault = identity.certificate_fault(kind if isinstance(kind, str) else None, number, demo=True, today=today)
-        if fault is None and identity.bears_identity(kind if isinstance(kind, str) else None):
-            born = identity.birth_date_of(number)
-    if not isinstance(born, str):
-        return None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portrait:
+    """What may be seen of a member at once: the name or what is left of it, whether it is a child under 14, of whom
+    nothing else is shown, and facts in words."""
+
+    name: str
+    named: bool
+    child: bool
+    relation: str = ""
+    gender: str = ""
+    years: int | None = None
+    number: str = ""
+    work: str = ""
+    health: tuple[str, ...] = ()
+
+
+def portrait(member: Record, seen: Seen, today: str) -> Portrait:
+    """What may be seen of a member without a reason."""
+
+    def word(name: str) -> str:
+        shown = seen.show(MEMBER, member.id, name, member[name], Surface.SCREEN)
+        return "" if shown.hidden else masked.words(MEMBER.field(name), shown)
+
+    name = seen.show(MEMBER, member.id, "name", member["name"], Surface.SCREEN)
+    said = name.text if name.hidden else str(member["name"] or "")
+    if seen.whose(MEMBER, member.id) is Whose.CHILD:
+        return Portrait(name=said, named=False, child=True)
+    born = masking.birth_of(member.values)
+    dated = born is not None and not seen.show(MEMBER, member.id, "birth_date", born, Surface.SCREEN).hidden
+    number = seen.show(MEMBER, member.id, "cert_no", member["cert_no"], Surface.SCREEN)
+    health = seen.show(MEMBER, member.id, "health", member["health"], Surface.SCREEN)
+    codes_said = health.value if isinstance(health.value, tuple) and not health.hidden else ()
+    return Portrait(
+        name=said,
+        named=not name.hidden,
+        child=False,
+        relation=word("relation"),
+        gender=word("gender"),
+        years=years_between(born, today) if dated and born is not None else None,
+        number=number.text if number.hidden else str(number.value or ""),
+        work=word("work_place"),
+        health=tuple(tr(codelist("health").label_of(code)) for code in codes_said if code != "HEALTHY"),
+    )
+
+
+def years_between(born: str, today: str) -> int:
+    """Full years from one day to another, both YYYY-MM-DD."""
     return int(today[:4]) - int(born[:4]) - (today[5:] < born[5:])
 
 
@@ -106,14 +148,14 @@ class MemberList(QWidget):
         layout.addStretch(1)
         self.setLayout(layout)
 
-    def show_members(self, members: Sequence[Record], today: str) -> None:
+    def show_members(self, members: Sequence[Record], seen: Seen, today: str) -> None:
         """Replace all lines."""
         for line in self.lines.values():
             line.hide()
             line.deleteLater()
         self.lines = {}
         for member in members:
-            line = MemberLine(member, years_of(member, today))
+            line = MemberLine(member, portrait(member, seen, today))
             line.opened.connect(self.opened)
             self.lines[member.id] = line
             self._holder.addWidget(line)
@@ -130,33 +172,29 @@ class MemberLine(QFrame):
 
     opened = Signal(bytes)
 
-    def __init__(self, member: Record, years: int | None) -> None:
+    def __init__(self, member: Record, seen: Portrait) -> None:
         super().__init__()
         self.member = member
         self.setProperty("surface", "line")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        name = str(member["name"] or "")
-        relation = tr(codelist("relation").label_of(str(member["relation"] or "")))
-        gender = tr(codelist("gender").label_of(str(member["gender"] or "")))
-        self.setAccessibleName(f"{name} {relation}")
+        self.setAccessibleName(f"{seen.name} {seen.relation}".strip())
         top = row(gap=theme.INSIDE)
-        who = label(name, "strong")
-        top.addWidget(who)
-        top.addWidget(label(relation, "second"))
+        top.addWidget(label(seen.name, "strong"))
+        top.addWidget(label(tr("未满 14 岁") if seen.child else seen.relation, "second"))
         if member.disputed:
             top.addWidget(Chip(tr("有争议 {count}", count=len(member.disputed)), "danger"))
-        health = member["health"]
-        for code in health if isinstance(health, tuple) else ():
-            if code != "HEALTHY":
-                top.addWidget(Chip(tr(codelist("health").label_of(code)), "warning"))
+        for health in seen.health:
+            top.addWidget(Chip(health, "warning"))
         top.addStretch(1)
-        facts = [gender if member["gender"] else "", tr("{years} 岁", years=years) if years is not None else ""]
-        if isinstance(member["cert_no"], str):
-            facts.append(masking.mask_identity(member["cert_no"]))
-        place = member["work_place"]
-        if isinstance(place, str):
-            facts.append(tr("务工 {place}", place=tr(codelist("work_place").label_of(place))))
+        facts = [
+            seen.gender,
+            tr("{years} 岁", years=seen.years) if seen.years is not None else "",
+            seen.number,
+            tr("务工 {place}", place=seen.work) if seen.work else "",
+        ]
+        if seen.child:
+            facts = [tr("资料按规定遮住，打开以后可以按理由显示")]
         inner = column(gap=2)
         inner.setContentsMargins(12, 8, 12, 8)
         inner.addLayout(top)
@@ -180,10 +218,17 @@ class VisitList(QWidget):
     """The visits, newest first, with their photos. Photos are read when the visits are shown."""
 
     failed = Signal(object)
+    reveal_wanted = Signal(object, object)  # Hidden, the widget that was pressed
+    hide_wanted = Signal()
 
     def __init__(self, desk: Desk, background: Background) -> None:
         super().__init__()
         self._desk, self._background = desk, background
+        self._masked: dict[bytes, list[Masked]] = {}
+        self._seen: Seen | None = None
+        self._household = b""
+        self._lifted: bytes | None = None
+        self._open: PhotoDialog | None = None
         self.heading = Heading(tr("走访"))
         self._cards: list[QWidget] = []
         self._photos: dict[bytes, AttachmentRow] = {}
@@ -199,6 +244,7 @@ class VisitList(QWidget):
 
     def show_visits(self, dossier: Dossier, now_ms: int) -> None:
         """Replace all visits."""
+        self._masked, self._seen, self._household = {}, dossier.seen, dossier.row.id
         for card in self._cards:
             card.hide()
             card.deleteLater()
@@ -228,7 +274,7 @@ class VisitList(QWidget):
         waits = visit.position is None
         head.addWidget(Chip(tr("待上报") if waits else tr("已上报"), "warning" if waits else "accent"))
         lines.addLayout(head)
-        lines.addWidget(label(str(visit.values["summary"] or ""), "value", wrap=True, selectable=False))
+        lines.addWidget(self._value(visit, "summary", dossier.seen))
         for name in ("needs", "promises", "promised_by", "respondent", "changes_found", "policy_told", "satisfaction"):
             value = visit.values[name]
             if value in (None, (), ("NONE",)):
@@ -238,7 +284,7 @@ class VisitList(QWidget):
             title = label(tr(field.label), "second")
             title.setFixedWidth(96)
             line.addWidget(title, 0, Qt.AlignmentFlag.AlignTop)
-            line.addWidget(label(wording.shown(field, value), "value", wrap=True), 1)
+            line.addWidget(self._value(visit, name, dossier.seen), 1)
             lines.addLayout(line)
         if any(photo.visit == visit.id for photo in dossier.photos):
             holder = QWidget()
@@ -250,6 +296,35 @@ class VisitList(QWidget):
         lines.addWidget(label(f"{by} · {wording.moment(visit.recorded_at, now_ms)}", "note"))
         card.setLayout(lines)
         return card
+
+    def _value(self, visit: VisitRow, name: str, seen: Seen) -> QWidget:
+        shown = seen.show(VISIT, visit.id, name, visit.values[name], Surface.SCREEN)
+        if not shown.hidden:
+            return label(masked.words(VISIT.field(name), shown), "value", wrap=True)
+        result = Masked(VISIT.field(name), shown, wrap=True)
+        result.asked.connect(partial(self._ask, visit.id, result.eye))
+        result.lowered.connect(self.hide_wanted)
+        self._masked.setdefault(visit.id, []).append(result)
+        return result
+
+    def _ask(self, visit: bytes, at: QWidget) -> None:
+        names = tuple(each.field.name for each in self._masked[visit] if each.shown.revealable)
+        self.reveal_wanted.emit(Hidden(household=self._household, kind=VISIT, object=visit, fields=names), at)
+
+    def show_hidden(self, object_id: bytes | None) -> None:
+        """Show what is hidden of one visit, or one photo; None hides all again."""
+        if object_id == self._lifted:
+            return
+        self._lifted = object_id
+        for visit, hidden in self._masked.items():
+            for each in hidden:
+                each.lift(visit == object_id)
+        if object_id in self._photos:
+            photo = self._photos[object_id or b""]
+            self._background.desk.run(partial(_jpeg, self._desk, photo), self._show_photo, self.failed.emit, owner=self)
+        elif self._open is not None:
+            self._open.close()
+            self._open = None
 
     def _read_photos(self) -> None:
         shown = [photo for photo in self._photos.values() if photo.visit in self._rows]
@@ -263,17 +338,22 @@ class VisitList(QWidget):
             photo = self._photos.get(key)
             flow = self._rows.get(photo.visit or b"") if photo is not None else None
             if flow is not None:
-                thumb = Thumb(key, picture, tr("走访照片"))
-                thumb.opened.connect(self._open_photo)
+                # Photos show people (GB/T 45574-2025): blurred until somebody with a reason opens one.
+                thumb = Thumb(key, None if picture is None else blurred(picture), tr("走访照片，打开要选理由"))
+                thumb.opened.connect(partial(self._ask_photo, thumb))
                 flow.addWidget(thumb)
 
-    def _open_photo(self, key: bytes) -> None:
+    def _ask_photo(self, thumb: Thumb, key: bytes) -> None:
         photo = self._photos[key]
-        self._background.desk.run(partial(_jpeg, self._desk, photo), self._show_photo, self.failed.emit, owner=self)
+        if photo.content_key is not None:
+            wanted = Hidden(household=self._household, kind=ATTACHMENT, object=photo.id, fields=("content_key",))
+            self.reveal_wanted.emit(wanted, thumb)
 
     def _show_photo(self, jpeg: bytes | None) -> None:
-        if jpeg is not None:
-            PhotoDialog(self, jpeg, tr("走访照片")).open()
+        if jpeg is not None and self._lifted is not None:
+            self._open = PhotoDialog(self, jpeg, tr("走访照片"))
+            self._open.finished.connect(lambda _result: self.hide_wanted.emit())
+            self._open.open()
 
 
 class CardSection(QWidget):
@@ -318,14 +398,15 @@ class CardSection(QWidget):
         layout.addStretch(1)
         self.setLayout(layout)
 
-    def show_card(self, dossier: Dossier) -> None:
+    def show_card(self, dossier: Dossier, *, may_bind: bool) -> None:
         """Show the current card, or that there is none."""
         card = dossier.card
         self.picture.setVisible(card is not None)
         self.number.setVisible(card is not None)
-        self.bind.setVisible(card is None and not dossier.cards)
-        self.replace.setVisible(bool(dossier.cards))
-        self.stock.setText(tr("本机还有 {count} 张没有用的户码。", count=dossier.cards_left))
+        self.bind.setVisible(card is None and not dossier.cards and may_bind)
+        self.replace.setVisible(bool(dossier.cards) and may_bind)
+        stock = tr("本机还有 {count} 张没有用的户码。", count=dossier.cards_left)
+        self.stock.setText(stock if may_bind else tr("您的角色不能发户码。"))
         if card is not None:
             self.picture.setPixmap(code_picture(card.payload, 168))
             self.number.setText(codes.printed(card.card_no))

@@ -16,25 +16,26 @@ from PySide6.QtWidgets import QMenu, QStackedLayout, QVBoxLayout, QWidget
 from app.casework import dossiers
 from app.casework.desk import Desk
 from app.casework.dossiers import Glance
-from app.models.codelists import codelist
 from app.models.queries import households
 from app.models.queries.households import Filter, HouseholdRow
 from app.models.records.registry import BY_NAME
+from app.models.rules.masking import Surface
 from app.text import tr
 from app.views import theme
 from app.views.background import Background
-from app.views.dossier_parts import years_of
+from app.views.dossier_parts import portrait
 from app.views.page import Destination, Page
 from app.views.parts import standing
 from app.views.parts.form import Sheet
+from app.views.parts.masked import Masked
 from app.views.parts.notices import Empty
 from app.views.parts.search import SearchField
-from app.views.parts.sheet_view import Masked
 from app.views.parts.table import Column, PagedModel, PagedTable, Slice
 from app.views.parts.words import Chip, Elided, Flow, button, column, label, opens, row, rule, surface
+from app.views.reveal_dialog import Hidden, Revealer
 from app.views.scan_page import is_card
 
-HOUSEHOLD = BY_NAME["household"]
+HOUSEHOLD, VISIT = BY_NAME["household"], BY_NAME["visit"]
 PEEK_WIDTH = 288
 # Below this width of the page the list takes all of it.
 PEEK_FROM = 1000
@@ -320,6 +321,11 @@ class Peek(QWidget):
         self._desk, self._background = desk, background
         self._ticket = 0
         self._household: HouseholdRow | None = None
+        self._found: Glance | None = None
+        self.phone: Masked | None = None
+        self.revealer = Revealer(self, desk, background)
+        self.revealer.changed.connect(self._show_hidden)
+        self.revealer.failed.connect(self.failed)
         self.setFixedWidth(PEEK_WIDTH)
         self.open = button(tr("打开档案"), "accent", tip="Enter")
         self.visit = button(tr("记走访"), icon="pen")
@@ -346,6 +352,8 @@ class Peek(QWidget):
 
     def show_household(self, household: HouseholdRow | None) -> None:
         """Read and show a household; None shows nothing."""
+        if household is None or self._household is None or household.id != self._household.id:
+            self.revealer.hide()
         self._household = household
         self._background.desk.cancel(self._ticket)
         for choice in (self.open, self.visit, self.print):
@@ -357,7 +365,12 @@ class Peek(QWidget):
             partial(dossiers.glance, self._desk, household.id), self._on_read, self.failed.emit, owner=self
         )
 
+    def _show_hidden(self) -> None:
+        if self.phone is not None and self._household is not None:
+            self.phone.lift(self.revealer.shows(self._household.id))
+
     def _clear(self) -> None:
+        self._found = self.phone = None
         while (item := self._lines.takeAt(0)) is not None:
             old = item.widget()
             if old is not None:
@@ -367,7 +380,10 @@ class Peek(QWidget):
     def _on_read(self, found: Glance | None) -> None:
         if found is None or self._household is None or found.row.id != self._household.id:
             return
+        if found == self._found:
+            return  # nothing to draw anew: the keyboard stays where it is
         self._clear()
+        self._found = found
         household = found.row
         add = self._lines.addWidget
         add(Elided(household.head_name or tr("没有户主"), "title"))
@@ -382,22 +398,25 @@ class Peek(QWidget):
             add(holder)
         add(rule())
         add(label(tr("家庭成员 {count} 人", count=len(found.members)), "note"))
-        relations = codelist("relation")
         for member in found.members:
-            relation = tr(relations.label_of(str(member["relation"] or "")))
+            seen = portrait(member, found.seen, self._desk.today())
             line = row(gap=theme.INSIDE)
-            line.addWidget(Elided(str(member["name"] or ""), "value"), 1)
-            line.addWidget(label(relation, "second"))
-            years = years_of(member, self._desk.today())
-            if years is not None:
-                line.addWidget(label(tr("{years} 岁", years=years), "second"))
+            line.addWidget(Elided(seen.name, "value"), 1)
+            line.addWidget(label(tr("未满 14 岁") if seen.child else seen.relation, "second"))
+            if seen.years is not None:
+                line.addWidget(label(tr("{years} 岁", years=seen.years), "second"))
             holder = QWidget()
             holder.setLayout(line)
             add(holder)
         add(rule())
         if household.contact_phone:
             add(label(tr("户联系电话"), "note"))
-            phone = Masked(HOUSEHOLD.field("contact_phone"), household.contact_phone)
+            number = household.contact_phone
+            shown = found.seen.show(HOUSEHOLD, household.id, "contact_phone", number, Surface.SCREEN)
+            self.phone = phone = Masked(HOUSEHOLD.field("contact_phone"), shown)
+            wanted = Hidden(household=household.id, kind=HOUSEHOLD, object=household.id, fields=("contact_phone",))
+            phone.asked.connect(partial(self.revealer.ask, wanted, phone.eye))
+            phone.lowered.connect(self.revealer.hide)
             add(phone)
             # It was made after the buttons below it.
             for before, after in ((phone.eye, self.open), (self.open, self.visit), (self.visit, self.print)):
@@ -411,7 +430,8 @@ class Peek(QWidget):
             past = standing.ago(day, self._desk.today())
             by = found.people.get(last.actor or b"", "")
             add(label(tr("{day}（{ago}）{who}", day=day, ago=past, who=by), "value", wrap=True))
-            add(label(str(last.values["summary"] or ""), "second", wrap=True))
+            summary = found.seen.words(VISIT, last.id, "summary", last.values["summary"], Surface.SCREEN)
+            add(label(summary, "second", wrap=True))
         if household.promised_by:
             add(label(tr("答应 {day} 再来", day=household.promised_by), "strong", wrap=True))
         self._lines.addStretch(1)

@@ -286,7 +286,7 @@ def _household(line: Line) -> str:
 
 
 def _what(line: Line) -> str:
-    gist = act_words.shorten(act_words.gist(line.detail), 80)
+    gist = act_words.shorten(act_words.gist(line.detail, line.seen), 80)
     title = act_words.title(line.detail.row)
     return f"{title} · {gist}" if gist else title
 
@@ -338,7 +338,7 @@ class _Detail(QWidget):
         act = opened.act
         self.heading.setText(act_words.title(act.detail.row))
         _empty(self._values)
-        lines = act_words.lines_of(act.detail, act.names)
+        lines = act_words.lines_of(act.detail, act.names, act.seen)
         subject = ""
         for line in lines:
             if line.subject != subject:

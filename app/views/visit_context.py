@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
+from app.casework.desk import Desk
 from app.casework.dossiers import Glance
-from app.models.codelists import codelist
 from app.models.records.registry import BY_NAME
+from app.models.rules.masking import Surface
 from app.text import tr
 from app.views import theme
-from app.views.dossier_parts import years_of
+from app.views.background import Background
+from app.views.dossier_parts import portrait
 from app.views.parts import standing
 from app.views.parts.form import Sheet
-from app.views.parts.sheet_view import Masked
+from app.views.parts.masked import Masked
 from app.views.parts.words import Chip, Elided, Flow, button, column, label, row, rule
+from app.views.reveal_dialog import Hidden, Revealer
 
 HOUSEHOLD, VISIT = BY_NAME["household"], BY_NAME["visit"]
 WIDTH = 296
@@ -23,8 +28,12 @@ WIDTH = 296
 class VisitContext(QFrame):
     """One household, at the left of its visit; `file` opens its file."""
 
-    def __init__(self) -> None:
+    def __init__(self, desk: Desk, background: Background) -> None:
         super().__init__()
+        self.revealer = Revealer(self, desk, background)
+        self.revealer.changed.connect(self._show_hidden)
+        self._household = b""
+        self.phone: Masked | None = None
         self.setProperty("surface", "left")
         self.setFixedWidth(WIDTH)
         self._lines = column(gap=theme.INSIDE)
@@ -45,6 +54,8 @@ class VisitContext(QFrame):
 
     def show_household(self, glance: Glance, today: str) -> None:
         """Replace what is shown."""
+        self.revealer.hide()
+        self._household, self.phone = glance.row.id, None
         _empty(self._lines)
         add = self._lines.addWidget
         household = glance.row
@@ -67,33 +78,26 @@ class VisitContext(QFrame):
             day = str(last.values["visited_on"] or "")
             by = glance.people.get(last.actor or b"", "")
             add(label(tr("{day}（{ago}）{who}", day=day, ago=standing.ago(day, today), who=by), "value", wrap=True))
-            add(label(str(last.values["summary"] or ""), "second", wrap=True))
+            told = partial(glance.seen.words, VISIT, last.id, surface=Surface.SCREEN)
+            add(label(told(name="summary", value=last.values["summary"]), "second", wrap=True))
             for field in ("needs", "promises"):
-                told = last.values[field]
-                if isinstance(told, str):
+                if last.values[field]:
                     add(label(tr(VISIT.field(field).label), "note"))
-                    add(label(told, "value", wrap=True))
+                    add(label(told(name=field, value=last.values[field]), "value", wrap=True))
         if household.promised_by:
             add(label(tr("答应 {day} 再来", day=household.promised_by), "strong", wrap=True))
         add(rule())
         add(label(tr("家里的人"), "note"))
-        relations = codelist("relation")
         for member in glance.members:
-            years = years_of(member, today)
-            facts = [tr(relations.label_of(str(member["relation"] or "")))]
-            if years is not None:
-                facts.append(tr("{years} 岁", years=years))
-            place = member["work_place"]
-            if isinstance(place, str):
-                facts.append(tr("务工 {place}", place=tr(codelist("work_place").label_of(place))))
-            health = member["health"]
-            facts += [
-                tr(codelist("health").label_of(code))
-                for code in (health if isinstance(health, tuple) else ())
-                if code != "HEALTHY"
-            ]
+            seen = portrait(member, glance.seen, today)
+            facts = [tr("未满 14 岁") if seen.child else seen.relation]
+            if seen.years is not None:
+                facts.append(tr("{years} 岁", years=seen.years))
+            if seen.work:
+                facts.append(tr("务工 {place}", place=seen.work))
+            facts += seen.health
             line = row(gap=theme.INSIDE)
-            who = label(str(member["name"] or ""), "value")
+            who = label(seen.name, "value")
             line.addWidget(who, 0, Qt.AlignmentFlag.AlignTop)
             line.addWidget(label(tr("、").join(facts), "second", wrap=True), 1)
             person = QWidget()
@@ -102,10 +106,19 @@ class VisitContext(QFrame):
         if household.contact_phone:
             add(rule())
             add(label(tr("户联系电话"), "note"))
-            phone = Masked(HOUSEHOLD.field("contact_phone"), household.contact_phone)
+            number = household.contact_phone
+            shown = glance.seen.show(HOUSEHOLD, household.id, "contact_phone", number, Surface.SCREEN)
+            self.phone = phone = Masked(HOUSEHOLD.field("contact_phone"), shown)
+            wanted = Hidden(household=household.id, kind=HOUSEHOLD, object=household.id, fields=("contact_phone",))
+            phone.asked.connect(partial(self.revealer.ask, wanted, phone.eye))
+            phone.lowered.connect(self.revealer.hide)
             add(phone)
             QWidget.setTabOrder(self.file, phone.eye)
         self._lines.addStretch(1)
+
+    def _show_hidden(self) -> None:
+        if self.phone is not None:
+            self.phone.lift(self.revealer.shows(self._household))
 
 
 def _empty(lines: QVBoxLayout) -> None:

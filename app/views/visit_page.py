@@ -30,6 +30,7 @@ from app.models.rules import forms
 from app.text import tr
 from app.views import theme
 from app.views.background import Background
+from app.views.dossier_parts import portrait
 from app.views.page import Destination, Page
 from app.views.parts import standing, wording
 from app.views.parts.form import Sheet
@@ -111,7 +112,8 @@ class VisitPage(Page):
         self.photos.removed.connect(self._remove_photo)
         self.waiting = ProgressStrip()
         self.waiting.cancelled.connect(self._stop_waiting)
-        self.context = VisitContext()
+        self.context = VisitContext(self._desk, self._background)
+        self.context.revealer.failed.connect(self.say_error)
         self.context.file.clicked.connect(lambda: self._go("dossier"))
         right = QWidget()
         lines = column(gap=theme.BETWEEN)
@@ -274,6 +276,8 @@ class VisitPage(Page):
         relation_editor = self.form.form_of("respondent").editors["respondent_relation"]
         before: QWidget = relation_editor.focusProxy() or relation_editor
         for member in glance.members:
+            if not portrait(member, glance.seen, self._desk.today()).named:
+                continue  # whose name is hidden is no respondent to be taken with one click
             name, relation = member["name"], member["relation"]
             take = button(str(name or ""), "filter", tip=tr("受访人是{name}", name=name))
             take.clicked.connect(partial(self._take_respondent, name, relation))

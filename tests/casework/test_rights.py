@@ -17,7 +17,7 @@ from PIL import Image
 from sqlalchemy import func, select
 
 import app.casework
-from app.casework import cards, desk, dossiers, files, printouts, visits
+from app.casework import cards, desk, dossiers, files, printouts, revealing, visits
 from app.casework.desk import Desk, created
 from app.errors import InputProblem
 from app.ledger.entry import Act
@@ -163,6 +163,12 @@ ON_FILES: dict[str, tuple[Asked, Prepared]] = {
         lambda site: _print(site, settle(site.superior, site.place)),
     ),
     "printouts.note": ((("printout", WRITES),), _note),
+    "revealing.reveal": (
+        (("household", Action.REVEAL), ("viewing", WRITES)),
+        lambda site: partial(
+            revealing.reveal, site.desk, site.household, HOUSEHOLD, site.household, ("contact_phone",), "VISIT"
+        ),
+    ),
     "dossiers.read": ((("household", VIEW),), lambda site: partial(dossiers.read, site.desk, site.household)),
     "dossiers.glance": ((("household", VIEW),), lambda site: partial(dossiers.glance, site.desk, site.household)),
 }
@@ -191,6 +197,7 @@ FREE = {
     "visits.drafts": "one's own unfinished work",
     "visits.discard": "one's own unfinished work",
     "visits.photo": "opens with the key that a visible attachment holds",
+    "revealing.seen": "says what a value looks like to this person",
     "dossiers.photos_of": "photos of one's own draft",
     "dossiers.open_act": "an act that the log page lists",
     "cards.current": "the number of a card that is here",

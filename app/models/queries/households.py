@@ -239,6 +239,13 @@ def members(tx: Transaction, household: bytes) -> list[Sheet]:
     return [found for object_id in ids if (found := sheet(tx, kind, object_id)) is not None]
 
 
+def persons(tx: Transaction, household: bytes) -> dict[bytes, dict[str, Value]]:
+    """Everybody who is or was a member of a household: name, relation, birth date and certificate."""
+    names = ("name", "relation", "birth_date", "cert_type", "cert_no")
+    query = select(MEMBER.c.id, *(MEMBER.c[name] for name in names)).where(MEMBER.c.root == household)
+    return {row["id"]: {name: row[name] for name in names} for row in tx.execute(query).mappings()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardRow:
     """A card bound to a household; `order` sorts bindings, the last is current."""

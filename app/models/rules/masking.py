@@ -155,7 +155,8 @@ _TELLING: Final[Mapping[str, frozenset[str]]] = {
     "tags": frozenset({"SERIOUS_ILLNESS", "SEVERE_DISABILITY"}),
 }
 _LISTED_WHOLE: Final = frozenset({"cert_type"})  # says nothing without its number
-_OUR_NUMBERS: Final = frozenset({"household_no", "person_no", "card_no"})  # long, but no secret
+# Numbers that are no secret: our own, and the phones of offices (those of persons have a mask of their own).
+_OUR_NUMBERS: Final = frozenset({"household_no", "person_no", "card_no", "phone", "hotline"})
 
 
 def _privacy(field: Field, value: Value, whose: Whose) -> Privacy:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.errors import HudangError, InputProblem
 from app.messages import sentence
@@ -20,7 +20,7 @@ from app.text import tr
 from app.views import theme
 from app.views.parts import wording
 from app.views.parts.editors import Choices, Editor, Initials, editor
-from app.views.parts.words import label, restyle, row
+from app.views.parts.words import label, restyle, row, tool
 
 WIDE = frozenset({Type.LONG_TEXT, Type.CODES})
 # Types that only programs write.
@@ -28,8 +28,32 @@ HIDDEN = frozenset({Type.BYTES, Type.INSTANT})
 TWO_COLUMNS_FROM = 560
 
 
+class Veil(QFrame):
+    """Stands where an editor stands whose value is hidden: what is left to see, and the eye that asks."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setProperty("surface", "veil")
+        self.setFixedHeight(theme.FIELD_HEIGHT)
+        self.text = label("", "second")
+        self.eye = tool("eye", tr("显示{field}", field=name))
+        line = row(gap=theme.NEAR)
+        line.setContentsMargins(10, 0, 4, 0)
+        line.addWidget(self.text, 1)
+        line.addWidget(self.eye)
+        self.setLayout(line)
+
+    def tell(self, text: str, revealable: bool) -> None:
+        """Say what is left to see."""
+        self.text.setText(text)
+        self.eye.setVisible(revealable)
+        self.setToolTip(tr("先显示，再修改") if revealable else tr("您的角色看不到这一项，原来的内容会保留"))
+
+
 class FieldBox(QWidget):
-    """Label above, the editor, a note or the error below."""
+    """Label above, the editor, a note or the error below; a veil over the editor where its value is hidden."""
+
+    reveal_wanted = Signal(object)
 
     def __init__(self, name: str, inner: QWidget, *, required: bool = False, note: str = "", unit: str = "") -> None:
         super().__init__()
@@ -54,7 +78,34 @@ class FieldBox(QWidget):
         layout.addLayout(head)
         layout.addWidget(inner)
         layout.addWidget(self.below)
+        self._inside = layout
+        self._veil: Veil | None = None
         self.setFocusProxy(inner)
+
+    def veil(self, text: str, revealable: bool) -> None:
+        """Cover the editor; `text` is what is left to see."""
+        if self._veil is None:
+            self._veil = Veil(self.name.text())
+            self._veil.eye.clicked.connect(lambda: self.reveal_wanted.emit(self._veil.eye if self._veil else self))
+            self._inside.insertWidget(2, self._veil)
+        self._veil.tell(text, revealable)
+        had_focus = self.inner.hasFocus() or self.focusWidget() is not None
+        self.inner.hide()
+        self._veil.show()
+        self.setFocusProxy(self._veil.eye if revealable else self._veil)
+        if had_focus and revealable:
+            self._veil.eye.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def lift_veil(self) -> None:
+        """Give the editor back."""
+        if self._veil is None or self._veil.isHidden():
+            return
+        had_focus = self._veil.eye.hasFocus()
+        self._veil.hide()
+        self.inner.show()
+        self.setFocusProxy(self.inner)
+        if had_focus:
+            self.inner.setFocus(Qt.FocusReason.OtherFocusReason)
 
     @property
     def error(self) -> str:
@@ -125,6 +176,7 @@ class RecordForm(QWidget):
     """
 
     changed = Signal(str)
+    reveal_wanted = Signal(object)
 
     def __init__(
         self,
@@ -140,6 +192,7 @@ class RecordForm(QWidget):
         self.boxes: dict[str, FieldBox] = {}
         self.editors: dict[str, Editor] = {}
         self._shown: dict[str, Value] = {field.name: None for field in self.fields}
+        self._veiled: frozenset[str] = frozenset()
         self._columns = Columns()
         for field in self.fields:
             inner = editor(field, links=(links or {}).get(field.name, ()), today=today, initials=initials)
@@ -147,6 +200,7 @@ class RecordForm(QWidget):
             box = FieldBox(tr(field.label), inner, required=field.required, note=note, unit=wording.unit(field))
             inner.changed.connect(lambda name=field.name: self._on_changed(name))
             inner.left.connect(lambda name=field.name: self._on_left(name))
+            box.reveal_wanted.connect(self.reveal_wanted)
             self.boxes[field.name] = box
             self.editors[field.name] = inner
             self._columns.add(box, wide=field.type in WIDE)
@@ -162,9 +216,28 @@ class RecordForm(QWidget):
             self.editors[field.name].show_value(values.get(field.name))
             self.boxes[field.name].show_error("")
 
+    def veil(self, hidden: Mapping[str, tuple[str, bool]]) -> None:
+        """Cover these fields (name -> what is left to see, whether one may ask), lift the veil from all others. What a
+        person changed stays open; what is covered stays what it was."""
+        veiled = {name for name in hidden if name in self.editors and (name in self._veiled or not self._differs(name))}
+        for name, box in self.boxes.items():
+            if name in veiled:
+                box.veil(*hidden[name])
+            else:
+                box.lift_veil()
+        self._veiled = frozenset(veiled)
+
+    def _differs(self, name: str) -> bool:
+        try:
+            return self.editors[name].value() != self._shown[name]
+        except InputProblem:
+            return True
+
     def values(self) -> dict[str, Value]:
         """All values. Raises InputProblem for the first editor that cannot be read."""
-        return {name: inner.value() for name, inner in self.editors.items()}
+        return {
+            name: self._shown[name] if name in self._veiled else inner.value() for name, inner in self.editors.items()
+        }
 
     def changes(self) -> dict[str, Value]:
         """What differs from what was shown. Raises InputProblem as `values` does."""
@@ -194,6 +267,8 @@ class RecordForm(QWidget):
 
     def problem(self, field: Field) -> str:
         """What is wrong with what stands in the editor of `field`, in words; empty when nothing is."""
+        if field.name in self._veiled:
+            return ""
         try:
             value = self.editors[field.name].value()
         except HudangError as error:

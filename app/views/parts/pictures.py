@@ -23,6 +23,13 @@ def thumbnail(jpeg: bytes) -> QImage:
     )
 
 
+def blurred(image: QImage) -> QImage:
+    """A picture in which light and dark can be told, and nobody."""
+    smooth = Qt.TransformationMode.SmoothTransformation
+    small = image.scaled(QSize(12, 9), Qt.AspectRatioMode.IgnoreAspectRatio, smooth)
+    return small.scaled(image.size(), Qt.AspectRatioMode.IgnoreAspectRatio, smooth)
+
+
 def code_picture(payload: str, side: int, ratio: float = 3.0) -> QPixmap:
     """The QR code of a card, `side` pixels wide with its quiet zone; dark on white in every appearance."""
     image = QImage(QSize(round(side * ratio), round(side * ratio)), QImage.Format.Format_RGB32)

@@ -1,9 +1,9 @@
 """One record to be read and to be corrected: groups of facts on cards, and the same groups as a form.
 
-Reading shows labels and values as on the paper form. Numbers that identify a person are masked until they are
-asked for; a disputed value shows every candidate with who said it and 选这个, and nothing is chosen before a
-person did. Where a value comes from stands in its tool tip and, with 来历, below each value. Correcting opens
-the form on the same place; nothing is saved but by 保存.
+Reading shows labels and values as on the paper form. What may not be seen at once stands behind its mask until the
+page lifts it (`reveal_wanted`); in the open form it is veiled and stays what it was. A disputed value shows every
+candidate with who said it and 选这个, and nothing is chosen before a person did. Where a value comes from stands in its
+tool tip and, with 来历, below each value. Correcting opens the form on the same place; nothing is saved but by 保存.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
+from app.casework.revealing import Seen
 from app.errors import HudangError, InputProblem
 from app.messages import sentence
 from app.models.fields import Field, RecordKind, Type, Value
@@ -22,6 +23,7 @@ from app.models.queries.history import Origin
 from app.models.queries.households import Candidate
 from app.models.queries.households import Sheet as Record
 from app.models.rules import forms
+from app.models.rules.masking import Surface
 from app.models.rules.pinyin import initials
 from app.text import tr
 from app.views import theme
@@ -29,8 +31,8 @@ from app.views.parts import wording
 from app.views.parts.editors import Choices
 from app.views.parts.form import WIDE, RecordForm, bring_into_view
 from app.views.parts.form import Sheet as Scroll
-from app.views.parts.masked import is_masked, masked
-from app.views.parts.words import Heading, button, column, label, restyle, row, surface, tool
+from app.views.parts.masked import Masked, words
+from app.views.parts.words import Heading, button, column, label, restyle, row, surface
 
 Groups = Sequence[tuple[str, Sequence[str]]]
 LABEL_WIDTH = 132
@@ -53,6 +55,7 @@ class GroupedForm(QWidget):
     """A form in groups, each on its card."""
 
     changed = Signal(str)
+    reveal_wanted = Signal(object)
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class GroupedForm(QWidget):
         for title, fields in groups:
             form = RecordForm(fields, links=links, notes=notes, today=today, initials=initials)
             form.changed.connect(self.changed)
+            form.reveal_wanted.connect(self.reveal_wanted)
             self.forms.append(form)
             card = surface()
             inner = column(margin=theme.BETWEEN, gap=12)
@@ -101,6 +105,11 @@ class GroupedForm(QWidget):
         """Fill all editors; errors go away."""
         for form in self.forms:
             form.show_values(values)
+
+    def veil(self, hidden: Mapping[str, tuple[str, bool]]) -> None:
+        """Cover the editors of these fields: field name -> (what is left to see, whether one may ask to look)."""
+        for form in self.forms:
+            form.veil(hidden)
 
     def values(self) -> dict[str, Value]:
         """All values; InputProblem for the first that cannot be read."""
@@ -138,38 +147,25 @@ class GroupedForm(QWidget):
         first.setFocus(Qt.FocusReason.OtherFocusReason)
 
 
-class Masked(QWidget):
-    """A value behind its mask, and an eye that lifts it."""
-
-    def __init__(self, field: Field, value: Value) -> None:
-        super().__init__()
-        self._hidden, self._plain = masked(field, value), wording.shown(field, value)
-        self.text = label(self._hidden, "value", selectable=True)
-        self.text.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.eye = tool("eye", tr("显示{field}", field=tr(field.label)))
-        self.eye.setCheckable(True)
-        self.eye.toggled.connect(self._on_toggled)
-        line = row(gap=theme.NEAR)
-        line.addWidget(self.text)
-        line.addWidget(self.eye)
-        line.addStretch(1)
-        self.setLayout(line)
-
-    def _on_toggled(self, shown: bool) -> None:
-        self.text.setText(self._plain if shown else self._hidden)
-        self.eye.setIcon(theme.icon("eye-off" if shown else "eye"))
-
-
 class Fact(QWidget):
     """Label and value side by side; below the value where it comes from, when asked for."""
 
     settled = Signal(str, object)
+    asked = Signal(object)
+    lowered = Signal()
 
     def __init__(
-        self, field: Field, record: Record, origins: Mapping[bytes, Origin], names: Mapping[bytes, str], now_ms: int
+        self,
+        field: Field,
+        record: Record,
+        origins: Mapping[bytes, Origin],
+        names: Mapping[bytes, str],
+        now_ms: int,
+        seen: Seen,
     ) -> None:
         super().__init__()
-        self.field = field
+        self.field, self._record, self._seen = field, record, seen
+        self.masked: list[Masked] = []
         value = record[field.name]
         name = label(tr(field.label), "second", wrap=True)
         name.setFixedWidth(LABEL_WIDTH)
@@ -202,11 +198,16 @@ class Fact(QWidget):
     def _value(self, field: Field, value: Value, names: Mapping[bytes, str]) -> QWidget:
         if value is None or value == ():
             return label(tr("未填") if field.required else "—", "second")
-        if is_masked(field):
-            return Masked(field, value)
-        if isinstance(value, bytes):
-            return label(names.get(value, tr("（不在本机）")), "value", wrap=True)
-        return label(wording.shown(field, value), "value", wrap=True)
+        shown = self._seen.show(self._record.kind, self._record.id, field.name, value, Surface.SCREEN)
+        if shown.hidden:
+            return self._mask(Masked(field, shown, wrap=field.type is Type.LONG_TEXT))
+        return label(words(field, shown, names), "value", wrap=True)
+
+    def _mask(self, masked: Masked) -> Masked:
+        masked.asked.connect(lambda: self.asked.emit(masked.eye))
+        masked.lowered.connect(self.lowered)
+        self.masked.append(masked)
+        return masked
 
     def _dispute(
         self,
@@ -220,20 +221,17 @@ class Fact(QWidget):
         inner = column(margin=10, gap=theme.INSIDE)
         inner.addWidget(label(tr("两个人改得不一样，请选一个"), "note", wrap=True))
         for candidate in candidates:
-            words = names.get(candidate.value, "") if isinstance(candidate.value, bytes) else ""
-            words = words or wording.shown(field, candidate.value) or tr("（空）")
+            shown = self._seen.show(self._record.kind, self._record.id, field.name, candidate.value, Surface.SCREEN)
+            said = words(field, shown, names) or tr("（空）")
             source = origins.get(candidate.dot)
             by = ""
             if source is not None:
                 by = f"{names.get(source.actor or b'', tr('县里'))} · {wording.moment(source.wall, now_ms)}"
             text = column(gap=0)
-            if is_masked(field) and candidate.value is not None:
-                text.addWidget(Masked(field, candidate.value))
-            else:
-                text.addWidget(label(words, "strong", wrap=True))
+            text.addWidget(self._mask(Masked(field, shown)) if shown.hidden else label(said, "strong", wrap=True))
             text.addWidget(label(by, "note", wrap=True))
             choose = button(tr("选这个"))
-            choose.setAccessibleName(tr("选这个：{value}", value=masked(field, candidate.value) or words))
+            choose.setAccessibleName(tr("选这个：{value}", value=said))
             choose.clicked.connect(partial(self.settled.emit, field.name, candidate.value))
             self.choices.append(choose)
             line = row()
@@ -296,6 +294,8 @@ class SheetView(QWidget):
     save_wanted = Signal(object)
     settle_wanted = Signal(str, object)
     editing_changed = Signal(bool)
+    reveal_wanted = Signal(object)  # the widget that was pressed
+    hide_wanted = Signal()
 
     def __init__(self, kind: RecordKind, groups: Groups, *, without: Sequence[str] = ()) -> None:
         super().__init__()
@@ -305,12 +305,19 @@ class SheetView(QWidget):
         self._links: Mapping[str, Choices] = {}
         self._known: dict[str, Value] = {}
         self._shown: Record | None = None
+        self._seen: Seen | None = None
+        self._stands: object = None
+        self._lifted = False
+        self._writable = True
         self.base: Record | None = None  # what the open form was filled from: a save replaces only what was seen
         self._demo, self._today = False, ""
         self.form: GroupedForm | None = None
         self.facts: list[Fact] = []
         self.edit = button(tr("修改"), icon="pen")
         self.edit.clicked.connect(self.begin)
+        self.lift = button("", "quiet", icon="eye")
+        self.lift.clicked.connect(self._on_lift)
+        self.lift.hide()
         self.sources = button(tr("来历"), "quiet", tip=tr("每项是谁在什么时候填的（Alt+H）"))
         self.sources.setCheckable(True)
         self.sources.setShortcut("Alt+H")
@@ -320,7 +327,7 @@ class SheetView(QWidget):
         self.cancel = button(tr("取消"), "quiet", tip="Esc")
         self.cancel.clicked.connect(self.stop)
         self.heading = Heading("", role="section")
-        for each in (self.sources, self.edit, self.cancel, self.save):
+        for each in (self.lift, self.sources, self.edit, self.cancel, self.save):
             self.heading.add(each)
         self._reading = QWidget()
         self._reading_lines = column(gap=12)
@@ -370,10 +377,38 @@ class SheetView(QWidget):
                     if name in form.editors:
                         form.editors[name].offer(choices)  # type: ignore[attr-defined]
 
+    def permit(self, writable: bool) -> None:
+        """Whether the person may correct this record at all."""
+        self._writable = writable
+        self.edit.setVisible(writable and not self._editing)
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The fields that one may ask to look at."""
+        return tuple(
+            dict.fromkeys(fact.field.name for fact in self.facts for each in fact.masked if each.shown.revealable)
+        )
+
+    def show_hidden(self, lifted: bool, left: int = 0) -> None:
+        """Show what is hidden for the `left` seconds, or hide it again."""
+        self._lifted = lifted
+        for fact in self.facts:
+            for each in fact.masked:
+                each.lift(lifted)
+        self.lift.setVisible(bool(self.hidden))
+        self.lift.setText(tr("遮上 · {left} 秒", left=left) if lifted else tr("显示遮住的"))
+        self.lift.setIcon(theme.picture("eye-off" if lifted else "eye", theme.active().second))
+        self._veil()
+
     def show_record(
-        self, record: Record, origins: Mapping[bytes, Origin], names: Mapping[bytes, str], now_ms: int
+        self, record: Record, origins: Mapping[bytes, Origin], names: Mapping[bytes, str], now_ms: int, seen: Seen
     ) -> None:
         """Show a record to be read. An open form keeps what was typed."""
+        self._seen = seen
+        stands = (record, {dot: origins.get(dot) for dots in record.dots.values() for dot in dots}, dict(names), seen)
+        if stands == self._stands:
+            return  # nothing to draw anew: the keyboard stays where it is, what is lifted stays lifted
+        self._stands = stands
         self._shown = record
         if not self._editing:
             self._known = dict(record.values)
@@ -384,15 +419,39 @@ class SheetView(QWidget):
                 old.deleteLater()
         self.facts = []
         for title, fields in self._groups:
-            facts = [Fact(field, record, origins, names, now_ms) for field in fields]
+            facts = [Fact(field, record, origins, names, now_ms, seen) for field in fields]
             for fact in facts:
                 fact.settled.connect(self.settle_wanted)
+                fact.asked.connect(self.reveal_wanted)
+                fact.lowered.connect(self.hide_wanted)
                 fact.show_origin(self.sources.isChecked())
             self.facts += facts
             self._reading_lines.addWidget(Facts(title, facts))
+        self.show_hidden(False)
+
+    def _on_lift(self) -> None:
+        if self._lifted:
+            self.hide_wanted.emit()
+        else:
+            self.reveal_wanted.emit(self.lift)
+
+    def _veil(self) -> None:
+        """In the open form cover what is hidden, but never what was typed."""
+        if self.form is None or not self._editing:
+            return
+        hidden: dict[str, tuple[str, bool]] = {}
+        if self.base is not None and self._seen is not None:
+            for field in self.kind.fields:
+                value = self.base[field.name]
+                shown = self._seen.show(self.kind, self.base.id, field.name, value, Surface.SCREEN)
+                if shown.hidden and not (self._lifted and shown.revealable):
+                    hidden[field.name] = (shown.text, shown.revealable)
+        self.form.veil(hidden)
 
     def begin(self) -> None:
         """Open the form on what is shown."""
+        if not self._writable:
+            return
         if self._shown is not None:
             self.base, self._known = self._shown, dict(self._shown.values)
         self._open(self._known)
@@ -405,9 +464,12 @@ class SheetView(QWidget):
     def _open(self, values: Mapping[str, Value]) -> None:
         if self.form is None:
             self.form = GroupedForm(self._groups, links=self._links, today=self._today)
+            self.form.reveal_wanted.connect(self.reveal_wanted)
             self._form_lines.addWidget(self.form)
+        self.form.veil({})
         self.form.show_values(values)
         self._set_editing(True)
+        self._veil()
         self.form.start()
 
     def stop(self) -> None:
@@ -450,7 +512,7 @@ class SheetView(QWidget):
         self.paper.verticalScrollBar().setValue(0)
         self._reading.setVisible(not editing)
         self._form_holder.setVisible(editing)
-        self.edit.setVisible(not editing)
+        self.edit.setVisible(not editing and self._writable)
         self.sources.setVisible(not editing)
         self.save.setVisible(editing)
         self.save.setEnabled(True)
