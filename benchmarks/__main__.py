@@ -6,7 +6,7 @@ import argparse
 import subprocess
 import sys
 
-USUAL = ("save", "upload", "verify", "printing", "workbooks", "repaint", "start")
+USUAL = ("save", "unlock", "upload", "verify", "printing", "workbooks", "repaint", "start")
 
 
 def main() -> int:
