@@ -249,6 +249,7 @@ SENTENCES: dict[str, str] = {
     "recovery-key-unusable": "这不是恢复私钥文件，或读不出来。请核对是哪一个文件。",
     "revoke-nothing": "没有在用的签名钥可以停用。请核对姓名或编号。",
     "revoke-one-chain": "“到第几号为止有效”只能用于一条签名链，不能用于设备。请用 --chain。",
+    "revoke-last": "这样就没有人能发放签名钥了，没有停用。请先用 administrator 命令增加一位管理员。",
     "device-unknown": "没有这台在用的设备。请核对设备名或设备编号。",
     "device-many": "有几台设备同名，分不清是哪一台。请用设备编号的前几位。",
     "id-short": "编号至少要给前 {limit} 位。",
@@ -274,6 +275,7 @@ SENTENCES: dict[str, str] = {
     "no-such-page": "县服务器上没有这个地址。请更新程序。",
     "county-failed": "县服务器出了故障，没有丢东西。请稍后再试，并告诉县里。",
     # --- county office ---
+    "last-administrator": "这是最后一份能授权的职责，终止了就没有人能再授权。请先给另一个人授权。",
     "county-code": "区划代码应是六位数字。",
     "county-code-demo": "演示县的代码以 99 开头，真实的县不能以 99 开头。",
     "county-name": "县名和管理员姓名不能为空。",

@@ -15,11 +15,12 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from app.errors import InputProblem
+from app.ledger.authority import MAY_WRITE, SERVICE
 from app.ledger.entry import Act
 from app.models.records.fieldwork import CARD, POOL
 from app.models.records.households import HOUSEHOLD
 from app.models.records.people import DEVICE, SIGNER, STAFF
-from app.models.store import Transaction
+from app.models.store import Transaction, load_authority
 from app.models.tables import ENTRY, TABLES
 from county import delivery
 from county.administration import Areas, Author, County, Deed, check_authority, ended
@@ -88,8 +89,11 @@ def revoke(
     the one chain that is good, where somebody knows better than what the county has; of a device all that comes later
     is held.
 
-    InputProblem("not-allowed" | "revoke-one-chain"), and as the field of the reason says."""
+    InputProblem("not-allowed" | "revoke-one-chain" | "revoke-last": nobody would be left who can give keys), and as the
+    field of the reason says."""
     check_authority(tx, by, SIGNER.number, DEVICE.number, *([POOL.number] if target.device else []))
+    if not _somebody_left(tx, {row.id for row in target.signers}):
+        raise InputProblem("revoke-last")
     if good_until is not None and (len(target.signers) != 1 or good_until < 0 or target.device):
         raise InputProblem("revoke-one-chain")
     devices = [target.device] if target.device else _devices(tx, target.signers)
@@ -132,6 +136,14 @@ def _target(signers: Sequence[Any]) -> Target:
     if not signers:
         raise InputProblem("revoke-nothing")
     return Target(signers=signers)
+
+
+def _somebody_left(tx: Transaction, ended: set[bytes]) -> bool:
+    """Whether a person keeps a key that may give and end keys. The server's does not count: nobody signs in with it."""
+    table, authority = TABLES[SIGNER.number], load_authority(tx)
+    rest = tx.execute(select(table.c.chain).where(table.c.alive, table.c.id.not_in(ended))).scalars()
+    roles = (authority.roles(chain) - {SERVICE} for chain in rest)
+    return any(SIGNER.number in MAY_WRITE.get(role, ()) for held in roles for role in held)
 
 
 def _digits(text: str) -> str:
