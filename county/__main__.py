@@ -28,7 +28,12 @@ from app.ledger.entry import Act
 from app.ledger.verify import Trusted, words
 from app.messages import sentence
 from app.models.codelists import codelist
+from app.models.queries import places
 from app.models.records.fieldwork import POOL
+from app.models.records.oversight import POLICY
+from app.models.records.registry import BY_NAME
+from app.models.rules import passwords
+from app.models.rules.policy import MLPS, Policy
 from app.models.tables import TABLES
 from app.progress import Progress, Steps
 from app.text import tr
@@ -43,6 +48,8 @@ from county import (
     enrolment,
     imports,
     office,
+    oversights,
+    policies,
     quarantine,
     recovery,
     revocation,
@@ -131,6 +138,7 @@ def _at_the_counter(asked: argparse.Namespace, typed: list[str]) -> Done | None:
         return None
     signs = "administrator" in asked and (asked.run is not pools or asked.count or asked.withdraw)
     signs = signs and (asked.run is not recover or asked.words is not None)
+    signs = signs and (asked.run is not policy or _said_of_policy(asked))
     password = _password() if signs else None
     return office.hand_over(asked.data, Order(arguments=typed, folder=str(Path.cwd()), password=password))
 
@@ -166,7 +174,7 @@ def init(asked: argparse.Namespace) -> None:
         code=asked.code,
         demo=asked.demo,
         administrator=asked.administrator,
-        password=_new_password(),
+        password=_new_password(names=[asked.administrator], words=[name]),
         clock=now_ms,
         random=os.urandom,
     )
@@ -199,8 +207,74 @@ def add_administrator(asked: argparse.Namespace) -> None:
         by = _sign_in(county, asked)
         if "county" in asked:
             raise VaultProblem("county-running")  # the new password is typed where nobody hands it on
-        administration.add_administrator(county, by, asked.name, _ask(tr("新管理员的密码：")))
+        with county.log.reading() as tx:
+            names = [asked.name, *(person.name for person in places.staff(tx).values())]
+            words = [area.name for area in places.areas(tx).values()]
+        password = _good(_ask(tr("新管理员的密码：")), policies.in_force(county), names=names, words=words)
+        administration.add_administrator(county, by, asked.name, password, role=asked.role)
     print(tr("已新增：{name}", name=asked.name))
+
+
+def grant(asked: argparse.Namespace) -> None:
+    with _Open(asked) as county:
+        by = _sign_in(county, asked)
+        with county.log.reading() as tx:
+            staff = administration.staff_called(tx, asked.name)
+        administration.add_grant(county, by, staff, asked.role, asked.area, until=asked.until)
+    print(tr("已授权：{name}，{role}", name=asked.name, role=codelist("role").label_of(asked.role)))
+
+
+def end_grant(asked: argparse.Namespace) -> None:
+    with _Open(asked) as county:
+        by = _sign_in(county, asked)
+        with county.log.reading() as tx:
+            staff = administration.staff_called(tx, asked.name)
+        count = administration.end_grants(county, by, staff, role=asked.role, area=asked.area)
+    print(tr("{name}的授权已终止 {count} 项。", name=asked.name, count=count))
+
+
+def policy(asked: argparse.Namespace) -> None:
+    with _Open(asked) as county:
+        if said := _said_of_policy(asked):
+            policies.set_policy(county, _sign_in(county, asked), said)
+        found = policies.in_force(county)
+    head, tail = found.identity_mask
+    for label, value in (
+        (tr("密码规定"), codelist("password_profile").label_of(found.password_profile)),
+        (tr("密码最少字数"), found.password_length),
+        (tr("密码多少天一换"), found.password_days if found.password_profile == MLPS else tr("不换")),
+        (tr("多少分钟不用就锁"), found.idle_minutes),
+        (tr("多少小时后重新解锁"), found.session_hours),
+        (tr("多少天不上报就不能看"), found.lease_days),
+        (tr("显示多少秒"), found.reveal_seconds),
+        (tr("证件号码怎么遮"), codelist("identity_mask").label_of(f"HEAD{head}_TAIL{tail}")),
+        (tr("屏幕水印"), tr("是") if found.watermark else tr("否")),
+        (tr("密码里不许用的词"), len(found.refused_words)),
+    ):
+        print(f"{label}\t{value}")
+
+
+def _said_of_policy(asked: argparse.Namespace) -> dict[str, Any]:
+    """What the command says of the policy, by field names."""
+    said: dict[str, Any] = {name: getattr(asked, name) for name in POLICY_OPTIONS.values() if getattr(asked, name)}
+    if asked.watermark:
+        said["watermark"] = 1 if asked.watermark == "yes" else 0
+    if asked.refused_words is not None:
+        try:
+            said["refused_words"] = " ".join(asked.refused_words.read_text(encoding="utf-8").split())
+        except (OSError, UnicodeDecodeError):
+            raise InputProblem("file-unreadable") from None
+    return said
+
+
+def list_overstepped(asked: argparse.Namespace) -> None:
+    with _Open(asked) as county, county.log.reading() as tx:
+        names = places.staff(tx)
+        for found in oversights.overstepped(tx):
+            who = names[found.actor].name if found.actor in names else found.actor.hex()
+            kind = BY_NAME[found.kind].label
+            effect = "" if found.effect else tr("没有生效")
+            print(f"{found.position}\t{_moment(found.wall)}\t{who}\t{kind}\t{found.root.hex()}\t{effect}".rstrip())
 
 
 def import_register(asked: argparse.Namespace) -> None:
@@ -445,12 +519,19 @@ def _ask(words: str) -> str:
         raise InputProblem("password-not-given", variable=PASSWORD) from None
 
 
-def _new_password() -> str:
+def _new_password(*, names: Sequence[str], words: Sequence[str]) -> str:
     if password := os.environ.get(PASSWORD):
-        return password
-    password = _ask(tr("给管理员设一个密码："))
+        return _good(password, Policy(), names=names, words=words)
+    password = _good(_ask(tr("给管理员设一个密码：")), Policy(), names=names, words=words)
     if _ask(tr("再输一次：")) != password:
         raise InputProblem("passwords-differ")
+    return password
+
+
+def _good(password: str, rule: Policy, *, names: Sequence[str], words: Sequence[str]) -> str:
+    problem = passwords.judge(password, rule, names=names, words=words)
+    if problem is not None:
+        raise problem
     return password
 
 
@@ -507,13 +588,12 @@ def _parser() -> argparse.ArgumentParser:
     made = command("staff", add_staff, tr("新增工作人员并授权"), [signed])
     made.add_argument("name", help=tr("姓名"))
     roles = [code.code for code in codelist("role").codes if code.code not in ("ADMIN", "SERVICE")]
-    made.add_argument("--role", required=True, choices=roles, help=tr("角色"))
-    made.add_argument("--area", required=True, help=tr("授权区域的路径；空为全县"))
+    made.add_argument("--role", choices=roles, help=tr("角色；省略则只建人，由安全管理员另行授权"))
+    made.add_argument("--area", default="", help=tr("授权区域的路径；空为全县"))
     made.add_argument("--unit", default="", help=tr("单位"))
     made.add_argument("--post", default="", help=tr("职务"))
 
-    made = command("administrator", add_administrator, tr("再增加一位管理员"), [signed])
-    made.add_argument("name", help=tr("姓名"))
+    _right_options(command, signed, place)
 
     made = command("import", import_register, tr("导入台账；同一个文件再导一次不会改变什么"), [signed])
     made.add_argument("file", type=Path, help=tr("台账工作簿（.xlsx）"))
@@ -550,6 +630,47 @@ def _parser() -> argparse.ArgumentParser:
     made = command("backup", backup, tr("备份到一个新文件夹，不含钥匙"), [place])
     made.add_argument("folder", type=Path, help=tr("新文件夹"))
     return parser
+
+
+POLICY_OPTIONS = {
+    "--profile": "password_profile",
+    "--length": "password_length",
+    "--days": "password_days",
+    "--idle-minutes": "idle_minutes",
+    "--session-hours": "session_hours",
+    "--lease-days": "lease_days",
+    "--reveal-seconds": "reveal_seconds",
+    "--identity-mask": "identity_mask",
+}  # option -> field of the policy record
+
+
+def _right_options(
+    command: Callable[..., argparse.ArgumentParser], signed: argparse.ArgumentParser, place: argparse.ArgumentParser
+) -> None:
+    """The commands for who may do what, and for the county's rules."""
+    made = command("administrator", add_administrator, tr("再增加一位管理员"), [signed])
+    made.add_argument("name", help=tr("姓名"))
+    three = administration.ADMINISTRATION
+    made.add_argument("--role", default=three[0], choices=three, help=tr("全部，或三位管理员中的一位"))
+    roles = [code.code for code in codelist("role").codes if code.code != "SERVICE"]
+    made = command("grant", grant, tr("给工作人员再授一项职责"), [signed])
+    made.add_argument("name", help=tr("姓名"))
+    made.add_argument("--role", required=True, choices=roles, help=tr("角色"))
+    made.add_argument("--area", default="", help=tr("授权区域的路径；空为全县"))
+    made.add_argument("--until", help=tr("有效期至，如 2027-06-30；省略为一直有效"))
+    made = command("end-grant", end_grant, tr("终止工作人员的授权，全部或其中一项"), [signed])
+    made.add_argument("name", help=tr("姓名"))
+    made.add_argument("--role", choices=roles, help=tr("只终止这个角色的"))
+    made.add_argument("--area", help=tr("只终止这个区域的，写路径；空为全县"))
+    made = command("policy", policy, tr("显示全县的安全规定；给出选项时先改"), [signed])
+    for option, name in POLICY_OPTIONS.items():
+        declared = POLICY.field(name)
+        listed = None if declared.codes is None else [code.code for code in codelist(declared.codes).codes]
+        kind = int if listed is None else str
+        made.add_argument(option, dest=name, type=kind, choices=listed, help=tr(declared.label))
+    made.add_argument("--watermark", choices=["yes", "no"], help=tr("屏幕水印"))
+    made.add_argument("--refused-words", type=Path, help=tr("密码里不许用的词，一个文本文件"))
+    command("overstepped", list_overstepped, tr("列出没有权限却已签名的操作，供人处理"), [place])
 
 
 def _end_options(

@@ -18,7 +18,7 @@ from sqlalchemy import insert, select
 from app.errors import ChainBroken, InputProblem, VaultProblem
 from app.ledger import chain as chains
 from app.ledger.act import Circumstances, Pen, Random, Said, Signed, start, write
-from app.ledger.authority import ADMIN, APART, SERVICE
+from app.ledger.authority import ADMIN, APART, AUDITOR, MAY_WRITE, SECURITY, SERVICE, SYSADMIN
 from app.ledger.entry import Act, decode_entry
 from app.ledger.signatures import ED25519, public_key
 from app.models.fields import LIFE, RecordKind
@@ -43,6 +43,7 @@ SERVICE_CHAIN = "service-chain"
 
 Clock = Callable[[], int]
 DEMO_PREFIX = "99"  # no region of China has it
+ADMINISTRATION = (ADMIN, SYSADMIN, SECURITY, AUDITOR)  # who has a slot at the county and signs in there
 LEVELS = {"COUNTY": 0, "TOWNSHIP": 1, "VILLAGE": 2, "GRID": 3}
 
 
@@ -94,7 +95,10 @@ class County:
         return self.facts.get(chains.DEMO) is True
 
     def act(self, tx: Transaction, by: Author, deeds: Iterable[Deed]) -> list[Signed]:
-        """Write acts of `by`, one entry each, in one go; the entries."""
+        """Write acts of `by`, one entry each, in one go; the entries. InputProblem("not-allowed") where one would take
+        no effect because `by` has no authority over what it says."""
+        deeds = list(deeds)
+        check_authority(tx, by, *{told.kind for deed in deeds for told in deed.said})
         seen = (0, self.log.tree.size, self.log.tree.root()) if self.log.tree.size else None
         at = Circumstances(wall=self.clock(), seen=seen)
         pen = Pen(chain=self.log.chains[by.chain], seed=by.seed)
@@ -419,30 +423,34 @@ def add_area(county: County, by: Author, parent: str, level: str, name: str) -> 
     return identity
 
 
-def add_staff(county: County, by: Author, name: str, role: str, area: str, *, unit: str = "", post: str = "") -> bytes:
-    """A new member of staff with one grant at the area path; the staff id. InputProblem as the fields say."""
+def add_staff(
+    county: County, by: Author, name: str, role: str | None, area: str, *, unit: str = "", post: str = ""
+) -> bytes:
+    """A new member of staff with one grant at the area path, or without any where another administrator gives it
+    (`add_grant`); the staff id. InputProblem("role-reserved" | "area-unknown" | "not-allowed"), as the fields say."""
     if role in (ADMIN, SERVICE):
         raise InputProblem("role-reserved")
     with county.log.writing() as tx:
-        place = Areas(tx).at(area)
         staff = county.random(16)
         facts = {"name": name, **({"unit": unit} if unit else {}), **({"post": post} if post else {})}
-        granted = said("grant", county.random(16), {"staff": staff, "role": role, "area": place.id})
-        deed = Deed(act=Act.GRANT, roots=[staff], said=[said("staff", staff, facts), granted])
-        county.act(tx, by, [deed])
+        told = [said("staff", staff, facts)]
+        if role is not None:
+            place = Areas(tx).at(area)
+            told.append(said("grant", county.random(16), {"staff": staff, "role": role, "area": place.id}))
+        act = Act.CREATE if role is None else Act.GRANT
+        county.act(tx, by, [Deed(act=act, roots=[staff], said=told)])
     return staff
 
 
 def add_grant(county: County, by: Author, staff: bytes, role: str, area: str, *, until: str | None = None) -> bytes:
     """One more role for a member of staff, at an area path, perhaps only until a date; the grant's id.
 
-    InputProblem("role-reserved" | "roles-apart"): the server's role is never given; no two of the three administrators
-    (GB/T 22239-2019) are one person."""
+    InputProblem("role-reserved" | "roles-apart" | "area-unknown" | "not-allowed"): the server's role is never given; no
+    two of the three administrators (GB/T 22239-2019) are one person, and who reads logs does no office work."""
     if role == SERVICE:
         raise InputProblem("role-reserved")
     with county.log.writing() as tx:
-        held = _roles(tx, staff)
-        if role in APART and held & (APART - {role}):
+        if _meet(_roles(tx, staff) | {role}):
             raise InputProblem("roles-apart")
         values = {"staff": staff, "role": role, "area": Areas(tx).at(area).id, **({"until": until} if until else {})}
         grant = county.random(16)
@@ -455,11 +463,28 @@ def _roles(tx: Transaction, staff: bytes) -> set[str]:
     return set(tx.scalars(select(table.c.role).where(table.c.staff == staff, table.c.alive)))
 
 
-def end_grants(county: County, by: Author, staff: bytes) -> int:
-    """End all grants of a member of staff; how many there were."""
+def _meet(roles: set[str]) -> bool:
+    """Whether these roles must not meet in one person. An ADMIN is system and security administrator of a small county
+    and may be both; the auditor looks at what either did."""
+    return len(roles & APART) > 1 or {ADMIN, AUDITOR} <= roles
+
+
+def end_grants(county: County, by: Author, staff: bytes, *, role: str | None = None, area: str | None = None) -> int:
+    """End the grants of a member of staff, all of them or those of a role, at an area path; how many there were.
+
+    InputProblem("not-allowed", "last-administrator": nobody could give any grant again)."""
     table = TABLES[GRANT.number]
     with county.log.writing() as tx:
-        grants = list(tx.scalars(select(table.c.id).where(table.c.staff == staff, table.c.alive)))
+        meant = (table.c.staff == staff) & table.c.alive
+        if role is not None:
+            meant &= table.c.role == role
+        if area is not None:
+            meant &= table.c.area == Areas(tx).at(area).id
+        grants = list(tx.scalars(select(table.c.id).where(meant)))
+        giving = [held for held, kinds in MAY_WRITE.items() if GRANT.number in kinds]
+        others = select(table.c.id).where(table.c.role.in_(giving), table.c.alive, table.c.id.not_in(grants))
+        if grants and tx.scalar(others.limit(1)) is None:
+            raise InputProblem("last-administrator")
         told = [ended(tx, GRANT, grant) for grant in grants]
         if told:
             county.act(tx, by, [Deed(act=Act.END, roots=[staff], said=told)])
@@ -477,17 +502,22 @@ def staff_called(tx: Transaction, name: str) -> bytes:
 
 
 def add_administrator(
-    county: County, by: Author, name: str, password: str, kdf: slots.KdfParameters = slots.FLOOR
+    county: County, by: Author, name: str, password: str, kdf: slots.KdfParameters = slots.FLOOR, *, role: str = ADMIN
 ) -> bytes:
-    """One more administrator with a slot and a chain of their own, authorised by `by`; the staff id."""
+    """One more administrator with a slot and a chain of their own, authorised by `by`: for everything, or one of the
+    three (`app.ledger.authority`); the staff id. InputProblem("role-reserved" | "not-allowed", password codes)."""
+    if role not in ADMINISTRATION:
+        raise InputProblem("role-reserved")
     STAFF.field("name").check(name)
+    with county.log.reading() as tx:
+        check_authority(tx, by, STAFF.number, GRANT.number, SIGNER.number)  # before a slot is made for nothing
     folder = county.folder / ADMINISTRATORS
     staff = county.random(16)
     person = slots.add_to_keyring(folder, staff=staff, label=name, password=password, random=county.random, kdf=kdf)
     genesis, pen = start(person.signing_seed, county.random(16), staff, Circumstances(wall=county.clock()))
     signer = {"staff": staff, "chain": pen.chain.id, "algorithm": ED25519, "public_key": pen.chain.public_key}
     with county.log.writing() as tx:
-        granted = said("grant", county.random(16), {"staff": staff, "role": ADMIN, "area": Areas(tx).county.id})
+        granted = said("grant", county.random(16), {"staff": staff, "role": role, "area": Areas(tx).county.id})
         told = [said("staff", staff, {"name": name}), granted, said("signer", county.random(16), signer)]
         county.log.write(tx, [genesis])
         county.act(tx, by, [Deed(act=Act.GRANT, roots=[staff], said=told)])

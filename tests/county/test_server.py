@@ -247,9 +247,12 @@ def test_a_county_is_run_from_the_command_line(
 ) -> None:
     monkeypatch.setenv("HUDANG_COUNTY_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("HUDANG_COUNTY_KEYS", str(tmp_path / "keys"))
-    monkeypatch.setenv("HUDANG_ADMIN_PASSWORD", "云岭 一二三")
     recovery = ["--recovery", str(tmp_path / "recovery.key")]
     who = ["--administrator", "罗管理"]
+    monkeypatch.setenv("HUDANG_ADMIN_PASSWORD", "luoguanli@2026")
+    assert main(["init", "--demo", "--code", "990101", *recovery, *who]) == 1
+    assert "人名" in capsys.readouterr().err
+    monkeypatch.setenv("HUDANG_ADMIN_PASSWORD", "松鼠 水井 走廊 红旗 诗人")
     assert main(["init", "--name", "某县", "--code", "990101", *recovery, *who]) == 1
     assert main(["init", "--demo", "--code", "110101", *recovery, *who]) == 1
     assert capsys.readouterr().err.count("99") == 4
@@ -259,6 +262,26 @@ def test_a_county_is_run_from_the_command_line(
     assert main(["area", "云台镇", "--level", "TOWNSHIP"]) == 0
     assert main(["area", "云台镇", "--level", "TOWNSHIP"]) == 1
     assert main(["staff", "覃试二", "--role", "STATION", "--area", "云台镇"]) == 0
+    assert main(["grant", "覃试二", "--role", "VILLAGE", "--area", "云台镇", "--until", "2030-06-30"]) == 0
+    assert main(["grant", "覃试二", "--role", "SYSADMIN"]) == 0
+    assert main(["grant", "覃试二", "--role", "SECURITY"]) == 1
+    assert "三个人" in capsys.readouterr().err
+    assert main(["end-grant", "覃试二", "--role", "SYSADMIN"]) == 0
+    assert "1 项" in capsys.readouterr().out
+    assert main(["end-grant", "罗管理"]) == 1
+    words = tmp_path / "words.txt"
+    words.write_text("金蟾办\n振兴办\n", encoding="utf-8")
+    changed = ["--profile", "MLPS", "--length", "11", "--watermark", "no", "--refused-words", str(words)]
+    assert main(["policy", *changed]) == 0
+    assert main(["policy", "--idle-minutes", "99"]) == 1
+    assert main(["policy", "--idle-minutes", "3"]) == 0
+    capsys.readouterr()
+    assert main(["policy"]) == 0
+    told = dict(line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert (told["密码最少字数"], told["多少分钟不用就锁"], told["屏幕水印"]) == ("11", "3", "否")
+    assert (told["密码里不许用的词"], told["密码多少天一换"]) == ("2", "90")
+    assert main(["overstepped"]) == 0
+    assert capsys.readouterr().out == ""
     corrections = tmp_path / "corrections.xlsx"
     assert main(["import", str(demo.REGISTER), "--corrections", str(corrections)]) == 0
     assert corrections.read_bytes().startswith(b"PK")
