@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from app.models.store import Transaction
-from app.vault import backups, kept
+from app.vault import backups, kept, recovery
 from tests.faults import frame, replay, saving
 from tests.faults.replay import Disk, Recording
 from tests.faults.saving import BACKUPS, CHEAP, MINE, NOW, PASSWORD, TOLD, VAULT, Saver, Tell, line
@@ -123,6 +123,27 @@ def backed_up(folder: Path, dice: chance.Random, tell: Tell) -> None:
     saver.vault.lock()
 
 
+def recovered(folder: Path, dice: chance.Random, tell: Tell) -> None:
+    """A password was forgotten: the county helps, a new chain goes on. The request is kept until that is done."""
+    saver = begun(folder, dice, tell)
+    saver.edit()
+    saver.tell("about", request=saving.UNKNOWN)
+    request = recovery.begin(folder / VAULT, MINE, NEW_PASSWORD, random=dice.randbytes, kdf=CHEAP)
+    saver.tell("done", request=request.encode().hex())
+    saver.visit()
+    saver.vault.lock()
+    answer = recovery.answer(request, saving.COUNTY_PRIVATE, (dice.randbytes(300), dice.randbytes(64), b"\x80"))
+    with told(saver, password=NEW_PASSWORD):
+        recovery.finish(folder / VAULT, NEW_PASSWORD, answer, random=dice.randbytes, kdf=CHEAP)
+    vault = saving.unlock(folder / VAULT, NEW_PASSWORD)
+    saving.begin(vault, dice, tell)
+    saver = Saver(vault, dice, tell)
+    with told(saver, request=""):
+        recovery.close(folder / VAULT)
+    saver.edit()
+    vault.lock()
+
+
 @contextmanager
 def told(saver: Saver, **facts: Any) -> Iterator[None]:
     """The block makes the facts hold."""
@@ -133,7 +154,7 @@ def told(saver: Saver, **facts: Any) -> Iterator[None]:
 
 def created(folder: Path, dice: chance.Random, tell: Tell) -> None:
     """A vault is made, and the first chain in it."""
-    facts: dict[str, Any] = {"vault": True, "people": [MINE.hex()], "password": PASSWORD, "photos": {}, "backups": []}
+    facts: dict[str, Any] = {"vault": True, "people": [MINE.hex()], "password": PASSWORD, **saving.NOTHING}
 
     def prepare(tx: Transaction) -> None:
         kept.prepare(tx)
@@ -148,7 +169,7 @@ def created(folder: Path, dice: chance.Random, tell: Tell) -> None:
 
 
 WORKS: dict[str, Work] = {
-    work.__name__: work for work in (saves, imported, photos, schema, people, renewed, backed_up, created)
+    work.__name__: work for work in (saves, imported, photos, schema, people, renewed, recovered, backed_up, created)
 }
 
 
