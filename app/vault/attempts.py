@@ -21,14 +21,15 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from app.errors import ChainBroken, HudangError, VaultProblem
 from app.ledger import encoding
-from app.vault import disk, slotfile
+from app.vault import disk, slotfile, slots
+from app.vault.slots import Unlocked
 
 FREE: Final = 5
 WAITS_S: Final = (30, 60, 300, 900, 1800)
@@ -147,6 +148,11 @@ class Attempts:
             raise
         self._clear(places)
 
+    def unlock(self, folder: Path, staff: bytes, password: str) -> Unlocked:
+        """`slots.unlock` with the try counted: for whoever needs the keys without the open vault, as with a backup."""
+        with self.counting(folder, staff):
+            return slots.unlock(folder, staff, password)
+
     # --- where it is counted ---
 
     def places(self, folder: Path, staff: bytes) -> tuple[Path, ...]:
@@ -213,6 +219,8 @@ class Attempts:
                     place.unlink(missing_ok=True)
             except VaultProblem:
                 continue
+            with suppress(OSError):  # others are being counted there
+                place.parent.rmdir()
 
 
 def counting(attempts: Attempts | None, folder: Path, staff: bytes) -> AbstractContextManager[None]:
