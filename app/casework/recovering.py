@@ -87,7 +87,9 @@ def read_file(path: Path) -> Answered:
         raise InputProblem("file-unreadable") from None
     try:
         return _answered(data)
-    except InputProblem:
+    except InputProblem as problem:
+        if problem.code != "recovery-not-ours":
+            raise
         return read_text(data.decode("utf-8", errors="replace"))
 
 

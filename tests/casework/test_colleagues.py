@@ -383,7 +383,7 @@ def test_a_new_password_is_judged(office: Office) -> None:
 
 
 def test_under_mlps_passwords_run_out_and_old_ones_are_remembered(office: Office) -> None:
-    rule = {"password_profile": MLPS, "password_days": 90}
+    rule: dict[str, Value] = {"password_profile": MLPS, "password_days": 90}
     set_policy(office, rule)
     office.exchange()
     assert colleagues.known(office.desk).policy.password_profile == MLPS
