@@ -35,9 +35,9 @@ def test_weaker_settings_are_found_out(traced: None) -> None:
 PROGRAM = """
 import os, sys
 told = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-os.write(told, b"begin work\\n")
+os.write(told, b"begin day\\n")
 
-at = sys.argv[1] + "/work/"
+at = sys.argv[1] + "/day/"
 f = os.open(at + "a.tmp", os.O_RDWR | os.O_CREAT)
 os.write(f, b"x" * 700); os.pwrite(f, b"yy", 699)
 os.fsync(f); os.close(f)
@@ -55,13 +55,13 @@ os.write(told, b"through\\n")
 
 def test_a_trace_is_replayed_as_it_was(traced: None, tmp_path: Path) -> None:
     watched, told, trace = tmp_path / "disk", tmp_path / "told", tmp_path / "trace"
-    (watched / "work").mkdir(parents=True)
-    (watched / "work" / "old").write_bytes(b"old")
+    (watched / "day").mkdir(parents=True)
+    (watched / "day" / "old").write_bytes(b"old")
     before = Disk.of(watched)
     program = [*recording.TRACER, "-e", f"trace={replay.CALLS}", "-o", str(trace), sys.executable, "-c", PROGRAM]
     subprocess.run([*program, str(watched), str(told)], check=True)
     with trace.open() as lines:
-        work = replay.sections(before, replay.parse(lines, before, watched, told), opens=b"begin ")["work"]
+        work = replay.sections(before, replay.parse(lines, before, watched, told), opens=b"begin ")["day"]
     marks = {each.line: at for at, each in enumerate(work.operations) if isinstance(each, Told)}
 
     def cut(mark: bytes, how: str) -> dict[str, bytes]:
@@ -78,8 +78,8 @@ def test_a_trace_is_replayed_as_it_was(traced: None, tmp_path: Path) -> None:
     everything = tmp_path / "laid"
     everything.mkdir()
     replay.cut(work, len(work.operations), "all", chance.Random(1)).lay(everything, work.top)
-    assert {path.name for path in everything.iterdir()} == {path.name for path in (watched / "work").iterdir()}
-    assert (everything / "a").read_bytes() == (watched / "work" / "a").read_bytes()
+    assert {path.name for path in everything.iterdir()} == {path.name for path in (watched / "day").iterdir()}
+    assert (everything / "a").read_bytes() == (watched / "day" / "a").read_bytes()
 
 
 def test_sectors_are_torn_and_names_come_out_of_turn() -> None:
