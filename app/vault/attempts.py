@@ -9,6 +9,8 @@ slowed by Argon2id alone, and so is who removes every record of the tries at onc
 - Time is what the machine has run since it started. The wall clock is never asked. After a restart of the machine the
   wait begins again, in full.
 - Nobody is locked out for good and nothing is wiped. A right password clears the count.
+- One try at a time on this computer, whichever copy of the program it comes from: many at once would all be judged
+  before the first is found wrong.
 - Each person of each vault is counted alone. A record is named by a digest of both and says nothing about anybody.
 - Where no record can be written (a full disk, a folder that takes nothing) this process remembers. A process that could
   not know of earlier tries begins with a wait, the first 30 seconds at least: so starting the program anew gains
@@ -19,6 +21,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -31,9 +35,16 @@ from app.ledger import encoding
 from app.vault import disk, slotfile, slots
 from app.vault.slots import Unlocked
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 FREE: Final = 5
 WAITS_S: Final = (30, 60, 300, 900, 1800)
 FOLDER: Final = "attempts"  # in the vault's folder and in the program's
+TURN: Final = "attempts.lock"  # in the program's: who holds it is being judged
+TURN_S: Final = 10.0  # some derivations long
 MOST: Final = 1_000_000  # a count beyond it was not written here
 
 _CHECKSUM_BYTES: Final = 8
@@ -125,8 +136,14 @@ class Attempts:
         """Around one try at a password. VaultProblem("too-soon", seconds=...) before it; "wrong-password" leaves it
         with `seconds` to wait until the next; when it ends well the count is cleared.
 
-        Another error is no try: the password was not judged, so what stood before is put back.
+        Another error is no try: the password was not judged, so what stood before is put back. VaultProblem(
+        "vault-in-use") when another copy of the program holds its turn for long.
         """
+        with self._turn(), self._counted(folder, staff):
+            yield
+
+    @contextmanager
+    def _counted(self, folder: Path, staff: bytes) -> Iterator[None]:
         places = self.places(folder, staff)
         before = self._look(places)
         if before.left_ms:
@@ -152,6 +169,25 @@ class Attempts:
         """`slots.unlock` with the try counted: for whoever needs the keys without the open vault, as with a backup."""
         with self.counting(folder, staff):
             return slots.unlock(folder, staff, password)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The system takes it back from a process that dies. Where the file cannot be made nobody has to wait."""
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(self.home / TURN, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            handle = None
+        try:
+            end = time.monotonic() + TURN_S
+            while handle is not None and not _taken(handle):
+                if time.monotonic() > end:
+                    raise VaultProblem("vault-in-use")
+                time.sleep(0.02)
+            yield
+        finally:
+            if handle is not None:
+                os.close(handle)
 
     # --- where it is counted ---
 
@@ -226,6 +262,18 @@ class Attempts:
 def counting(attempts: Attempts | None, folder: Path, staff: bytes) -> AbstractContextManager[None]:
     """`attempts.counting`, or nothing where tries are not counted."""
     return nullcontext() if attempts is None else attempts.counting(folder, staff)
+
+
+def _taken(handle: int) -> bool:
+    """Whether the lock on the open file `handle` was free; it is ours then until the file is closed."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _read(place: Path) -> _Tries | None:

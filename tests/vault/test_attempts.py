@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -209,6 +210,31 @@ def test_keys_without_the_vault_are_counted_too(folder: Path, limiter: Attempts,
         limiter.unlock(folder, STAFF, PASSWORD)
     keys = limiter.unlock(folder, COLLEAGUE, THEIRS)
     assert keys.person.staff == COLLEAGUE
+
+
+def test_two_copies_of_the_program_are_judged_one_after_the_other(folder: Path, limiter: Attempts) -> None:
+    second = Attempts(home=limiter.home, clock_ms=limiter.clock_ms, boot=limiter.boot)
+    inside, leave = threading.Event(), threading.Event()
+    seen: list[tuple[str, int]] = []
+
+    def first() -> None:
+        with refused("wrong-password"), limiter.counting(folder, STAFF):
+            inside.set()
+            leave.wait(10)
+            raise VaultProblem("wrong-password")
+
+    def other() -> None:
+        seen.extend(enter(folder, second) for _ in range(4))
+
+    threads = [threading.Thread(target=first), threading.Thread(target=other)]
+    threads[0].start()
+    inside.wait(10)
+    threads[1].start()
+    assert seen == []
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert [seconds for _, seconds in seen] == [0, 0, 0, 30]
 
 
 def full(folder: Path, limiter: Attempts) -> None:
