@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QSettings, Qt, QUrl, Signal
+from PySide6.QtCore import QSettings, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QButtonGroup, QGridLayout, QPushButton, QWidget
 
 from app.casework.desk import Desk
+from app.casework.safekeeping import Safe
 from app.models.codelists import codelist
 from app.models.queries import places
 from app.sync.connection import Connection
@@ -23,8 +24,10 @@ from app.vault import kept
 from app.views import theme
 from app.views.background import Background
 from app.views.page import Destination, Page
+from app.views.parts.facts import Facts, facts_card
 from app.views.parts.form import Sheet
-from app.views.parts.words import button, column, label, row, surface
+from app.views.parts.words import button, column, label, row
+from app.views.safekeeping_section import SafekeepingSection
 
 WIDTH = 760
 APPEARANCE = "look/appearance"
@@ -81,7 +84,7 @@ def read_about(desk: Desk) -> About:
 
 class SettingsPage(Page):
     """`appearance_chosen` carries a key of `APPEARANCES`; the scale counts from the next start. `with_people`: whether
-    colleagues and passwords can be gone to from here."""
+    colleagues and passwords can be gone to from here. `safe` keeps the backups; without it they are not spoken of."""
 
     appearance_chosen = Signal(str)
     restart_wanted = Signal()
@@ -94,6 +97,7 @@ class SettingsPage(Page):
         *,
         version: str,
         with_people: bool = True,
+        safe: Safe | None = None,
     ) -> None:
         super().__init__()
         self.title = tr("设置")
@@ -106,6 +110,9 @@ class SettingsPage(Page):
             self.people.hide()
         self.program = Facts()
         self.kept = Facts()
+        self.safekeeping = SafekeepingSection(desk, background, safe) if safe is not None else None
+        if self.safekeeping is not None:
+            self.safekeeping.upload_wanted.connect(lambda: self.wanted.emit(Destination(key="upload")))
         self.appearance = Segments(APPEARANCES, tr("外观"))
         self.appearance.choose(str(settings.value(APPEARANCE, "system")))
         self.appearance.chosen.connect(self._on_appearance)
@@ -151,11 +158,13 @@ class SettingsPage(Page):
         people.addSpacing(Facts.NAMES + theme.MARGIN)
         people.addWidget(self.people)
         people.addStretch(1)
-        lines.addWidget(_card(tr("谁在用"), self.person, people))
-        lines.addWidget(_card(tr("看起来怎样"), look))
-        lines.addWidget(_card(tr("东西存在哪里"), self.kept, folder))
-        lines.addWidget(_card(tr("程序"), self.program))
-        lines.addWidget(_card(tr("字体和许可"), licences))
+        lines.addWidget(facts_card(tr("谁在用"), self.person, people))
+        lines.addWidget(facts_card(tr("看起来怎样"), look))
+        lines.addWidget(facts_card(tr("东西存在哪里"), self.kept, folder))
+        if self.safekeeping is not None:
+            lines.addWidget(facts_card(tr("备份与空间"), self.safekeeping))
+        lines.addWidget(facts_card(tr("程序"), self.program))
+        lines.addWidget(facts_card(tr("字体和许可"), licences))
         lines.addStretch(1)
         narrow = QWidget()
         narrow.setMaximumWidth(WIDTH)
@@ -169,6 +178,8 @@ class SettingsPage(Page):
 
     def arrive(self, destination: Destination) -> None:
         self._background.desk.run(partial(read_about, self._desk), self._show, self.say_error, owner=self)
+        if self.safekeeping is not None:
+            self.safekeeping.reread()
 
     def reread(self, touched: object) -> None:
         self.arrive(Destination(key="settings"))
@@ -247,47 +258,3 @@ class Segments(QWidget):
     def choose(self, key: str) -> None:
         """Show what is chosen; an unknown key is the first."""
         (self.buttons.get(key) or next(iter(self.buttons.values()))).setChecked(True)
-
-
-class Facts(QWidget):
-    """Names left, words right."""
-
-    NAMES = 96
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(theme.MARGIN)
-        self._grid.setVerticalSpacing(theme.INSIDE)
-        self._grid.setColumnStretch(1, 1)
-        self.facts: list[tuple[str, str]] = []
-
-    def show_facts(self, facts: Sequence[tuple[str, str]], *, wide: bool = False) -> None:
-        """Show (name, words); `wide` where the names are long."""
-        if [fact for fact in facts if fact[1]] == self.facts:
-            return
-        self.facts = [(name, words) for name, words in facts if words]
-        while (item := self._grid.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.hide()
-                widget.deleteLater()
-        self._grid.setColumnMinimumWidth(0, 0 if wide else self.NAMES)
-        top = Qt.AlignmentFlag.AlignTop
-        for number, (name, words) in enumerate(self.facts):
-            self._grid.addWidget(label(name, "second", wrap=True), number, 0, top)
-            self._grid.addWidget(label(words, "value", wrap=True, selectable=True), number, 1, top)
-
-
-def _card(heading: str, *parts: object) -> QWidget:
-    card = surface()
-    lines = column(margin=theme.BETWEEN, gap=12)
-    lines.addWidget(label(heading, "section"))
-    for part in parts:
-        if isinstance(part, QWidget):
-            lines.addWidget(part)
-        else:
-            lines.addLayout(part)  # type: ignore[arg-type]
-    card.setLayout(lines)
-    return card
