@@ -8,23 +8,19 @@ them.
 from __future__ import annotations
 
 import argparse
-import base64
-import getpass
 import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import qrcode
 
 from app.errors import HudangError, InputProblem, VaultProblem
-from app.ledger.entry import Act
 from app.ledger.verify import Trusted, words
 from app.messages import sentence
 from app.models.codelists import codelist
@@ -35,7 +31,6 @@ from app.models.records.registry import BY_NAME
 from app.models.rules import passwords
 from app.models.rules.policy import MLPS, Policy
 from app.models.tables import TABLES
-from app.progress import Progress, Steps
 from app.text import tr
 from app.workbooks.checking import reading_steps
 from app.workbooks.corrections import write_corrections
@@ -45,44 +40,22 @@ from county import (
     cards,
     demo,
     dictionary,
+    endings,
     enrolment,
     imports,
     office,
     oversights,
     policies,
-    quarantine,
-    recovery,
-    revocation,
     web,
 )
-from county.administration import Areas, Author, County
-from county.keys import load_recovery, write_secret
+from county.administration import Areas, County
+from county.desk import PASSWORD, Opened, ask, moment, now_ms, sign_in, typed_password, watch
+from county.keys import write_secret
 from county.office import Done, Order
 
 PORT = 8443
-PASSWORD = "HUDANG_ADMIN_PASSWORD"  # noqa: S105 - the name of the variable
 DATA = "HUDANG_COUNTY_DATA"
 KEYS = "HUDANG_COUNTY_KEYS"
-
-ACTS: dict[int, str] = {
-    Act.IMPORT: "导入",
-    Act.CREATE: "新增",
-    Act.EDIT: "修改",
-    Act.END: "终止",
-    Act.REOPEN: "恢复",
-    Act.SAME: "合并",
-    Act.VISIT: "走访",
-    Act.ATTACH: "附件",
-    Act.BIND_CARD: "发码",
-    Act.PRINT: "打印",
-    Act.RESOLVE: "定下争议",
-    Act.REVEAL: "查看",
-    Act.EXPORT: "导出",
-    Act.PROPOSE: "提请",
-    Act.DECIDE: "会签",
-}
-
-Result = TypeVar("Result")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     asked = _parsed(typed)
     code = _do(asked, typed)
-    if code == 0 and asked.run is recover and asked.words is None and sys.stdin.isatty():
+    if code == 0 and asked.run is endings.recover and asked.words is None and sys.stdin.isatty():
         # It was shown who asks. A running server makes the answer, and has nobody to ask for the words.
         typed += ["--words", input(tr("请让对方念出申请上的四个词，照念的输入："))]
         code = _do(_parsed(typed), typed)
@@ -137,9 +110,9 @@ def _at_the_counter(asked: argparse.Namespace, typed: list[str]) -> Done | None:
     if not (asked.data / office.SOCKET).exists():
         return None
     signs = "administrator" in asked and (asked.run is not pools or asked.count or asked.withdraw)
-    signs = signs and (asked.run is not recover or asked.words is not None)
+    signs = signs and (asked.run is not endings.recover or asked.words is not None)
     signs = signs and (asked.run is not policy or _said_of_policy(asked))
-    password = _password() if signs else None
+    password = typed_password() if signs else None
     return office.hand_over(asked.data, Order(arguments=typed, folder=str(Path.cwd()), password=password))
 
 
@@ -154,11 +127,6 @@ def _serve_counter(county: County, order: Order) -> int:
         return 1
     asked.county, asked.password = county, order.password
     return _run(asked)
-
-
-def now_ms() -> int:
-    """UTC milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 # --- commands ---
@@ -183,41 +151,41 @@ def init(asked: argparse.Namespace) -> None:
 
 
 def add_area(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county:
-        administration.add_area(county, _sign_in(county, asked), asked.parent, asked.level, asked.name)
+    with Opened(asked) as county:
+        administration.add_area(county, sign_in(county, asked), asked.parent, asked.level, asked.name)
     print(tr("已新增：{name}", name=asked.name))
 
 
 def list_areas(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county, county.log.reading() as tx:
+    with Opened(asked) as county, county.log.reading() as tx:
         areas = Areas(tx)
         for area in sorted(areas.by_id.values(), key=areas.path):
             print(f"{codelist('area_level').label_of(area.level)}\t{areas.path(area) or area.name}")
 
 
 def add_staff(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county:
-        by = _sign_in(county, asked)
+    with Opened(asked) as county:
+        by = sign_in(county, asked)
         administration.add_staff(county, by, asked.name, asked.role, asked.area, unit=asked.unit, post=asked.post)
     print(tr("已新增：{name}", name=asked.name))
 
 
 def add_administrator(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county:
-        by = _sign_in(county, asked)
+    with Opened(asked) as county:
+        by = sign_in(county, asked)
         if "county" in asked:
             raise VaultProblem("county-running")  # the new password is typed where nobody hands it on
         with county.log.reading() as tx:
             names = [asked.name, *(person.name for person in places.staff(tx).values())]
             words = [area.name for area in places.areas(tx).values()]
-        password = _good(_ask(tr("新管理员的密码：")), policies.in_force(county), names=names, words=words)
+        password = _good(ask(tr("新管理员的密码：")), policies.in_force(county), names=names, words=words)
         administration.add_administrator(county, by, asked.name, password, role=asked.role)
     print(tr("已新增：{name}", name=asked.name))
 
 
 def grant(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county:
-        by = _sign_in(county, asked)
+    with Opened(asked) as county:
+        by = sign_in(county, asked)
         with county.log.reading() as tx:
             staff = administration.staff_called(tx, asked.name)
         administration.add_grant(county, by, staff, asked.role, asked.area, until=asked.until)
@@ -225,8 +193,8 @@ def grant(asked: argparse.Namespace) -> None:
 
 
 def end_grant(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county:
-        by = _sign_in(county, asked)
+    with Opened(asked) as county:
+        by = sign_in(county, asked)
         with county.log.reading() as tx:
             staff = administration.staff_called(tx, asked.name)
         count = administration.end_grants(county, by, staff, role=asked.role, area=asked.area)
@@ -234,9 +202,9 @@ def end_grant(asked: argparse.Namespace) -> None:
 
 
 def policy(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county:
+    with Opened(asked) as county:
         if said := _said_of_policy(asked):
-            policies.set_policy(county, _sign_in(county, asked), said)
+            policies.set_policy(county, sign_in(county, asked), said)
         found = policies.in_force(county)
     head, tail = found.identity_mask
     for label, value in (
@@ -268,23 +236,23 @@ def _said_of_policy(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def list_overstepped(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county, county.log.reading() as tx:
+    with Opened(asked) as county, county.log.reading() as tx:
         names = places.staff(tx)
         for found in oversights.overstepped(tx):
             who = names[found.actor].name if found.actor in names else found.actor.hex()
             kind = BY_NAME[found.kind].label
             effect = "" if found.effect else tr("没有生效")
-            print(f"{found.position}\t{_moment(found.wall)}\t{who}\t{kind}\t{found.root.hex()}\t{effect}".rstrip())
+            print(f"{found.position}\t{moment(found.wall)}\t{who}\t{kind}\t{found.root.hex()}\t{effect}".rstrip())
 
 
 def import_register(asked: argparse.Namespace) -> None:
     if asked.corrections is not None and asked.corrections.exists():
         raise InputProblem("file-exists")
-    with _Open(asked) as county:
-        by = _sign_in(county, asked)
+    with Opened(asked) as county:
+        by = sign_in(county, asked)
         today = cards.china_day(now_ms())
-        register = _watch(reading_steps(asked.file, county.demo, today), tr("正在读取"))
-        outcome = _watch(imports.import_register(county, by, register), tr("正在写入"))
+        register = watch(reading_steps(asked.file, county.demo, today), tr("正在读取"))
+        outcome = watch(imports.import_register(county, by, register), tr("正在写入"))
     print(
         tr(
             "读到 {rows} 行：新增 {added} 户，更新 {changed} 户，不变 {same} 户；未导入 {held} 户，问题 {faults} 处。",
@@ -304,7 +272,7 @@ def import_register(asked: argparse.Namespace) -> None:
 
 
 def enrol(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county:
+    with Opened(asked) as county:
         with county.log.reading() as tx:
             staff = administration.staff_called(tx, asked.staff)
             workplace = Areas(tx).at(asked.workplace).id
@@ -322,7 +290,7 @@ def enrol(asked: argparse.Namespace) -> None:
 
 
 def serve(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county, office.counter(county.folder, partial(_serve_counter, county)):
+    with Opened(asked) as county, office.counter(county.folder, partial(_serve_counter, county)):
         web.serve(county, asked.host, asked.port, plain=asked.plain, ready=_listening)
 
 
@@ -358,15 +326,15 @@ def run_demo(asked: argparse.Namespace) -> None:
 
 
 def export_log(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county:
-        count = _watch(archive.export_log(county, asked.file), tr("正在导出"))
+    with Opened(asked) as county:
+        count = watch(archive.export_log(county, asked.file), tr("正在导出"))
     print(tr("已导出 {count} 条记录。文件里有个人信息，没有加密，请妥善保管。", count=count))
 
 
 def verify_log(asked: argparse.Namespace) -> int:
     began = time.perf_counter()
-    with _Open(asked) as county:
-        report = _watch(archive.verify_log(county), tr("正在核对"))
+    with Opened(asked) as county:
+        report = watch(archive.verify_log(county), tr("正在核对"))
         trusted = Trusted.read(county.key.encode())
     print(words(report, trusted, time.perf_counter() - began))
     return 0 if report.fault is None else 1
@@ -380,14 +348,14 @@ def schema(asked: argparse.Namespace) -> None:
 
 
 def pools(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county:
+    with Opened(asked) as county:
         if asked.count:
-            by = _sign_in(county, asked)
+            by = sign_in(county, asked)
             with county.log.reading() as tx:
                 workplace = Areas(tx).at(asked.workplace).id
             print(tr("新池号：{number}", number=cards.issue_pool(county, by, workplace, asked.count)))
         if asked.withdraw:
-            cards.withdraw_pool(county, _sign_in(county, asked), asked.withdraw.upper())
+            cards.withdraw_pool(county, sign_in(county, asked), asked.withdraw.upper())
             print(tr("户码池 {number} 已作废；各处上报一次后就都知道。", number=asked.withdraw.upper()))
         with county.log.reading() as tx:
             areas, table = Areas(tx), TABLES[POOL.number]
@@ -396,90 +364,8 @@ def pools(asked: argparse.Namespace) -> None:
                 print(f"{row.pool_no}\t{row.count}\t{areas.path(place) or place.name if place else ''}")
 
 
-def revoke(asked: argparse.Namespace) -> None:
-    reason = tr("钥匙可能在别人手里：{reason}", reason=asked.reason) if asked.compromised else asked.reason
-    with _Open(asked) as county:
-        by = _sign_in(county, asked)
-        with county.log.writing() as tx:
-            if asked.staff:
-                target = revocation.of_staff(tx, administration.staff_called(tx, asked.staff))
-            elif asked.device:
-                target = revocation.of_device(tx, asked.device)
-            else:
-                target = revocation.of_chain(tx, asked.chain)
-            incident = revocation.revoke(county, by, tx, target, reason, asked.good_until)
-        print(tr("事件记录 {time}", time=_moment(county.clock())))
-    print(tr("缘由：{reason}", reason=reason))
-    print(tr("工作人员：{names}", names=tr("、").join(incident.staff)))
-    print(tr("设备：{names}", names=tr("、").join(incident.devices)))
-    for chain, last in incident.chains:
-        print(tr("停用签名链 {chain}，有效到第 {seq} 号", chain=chain.hex()[:8], seq=last))
-    if incident.behind:
-        print(tr("在此之后还有 {count} 条已经在日志里，请逐条核对。", count=incident.behind))
-    print(tr("机上的区域：{names}", names=tr("、").join(incident.areas)))
-    print(tr("机上的户数：{count}", count=incident.households))
-    received = tr("没有收到过") if incident.received_ms is None else _moment(incident.received_ms)
-    print(tr("最后一次收到上报：{time}", time=received))
-    if incident.pools:
-        gone = " ".join(incident.pools)
-        print(tr("作废户码池：{pools}；其中 {bound} 张已贴出，要换新码。", pools=gone, bound=incident.bound))
-        print(tr("请用 pools 命令给这个工作处另发一池。"))
-    print(tr("以后从这里上报的会暂存，用 quarantine 命令查看。"))
-
-
-def list_quarantine(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county, county.log.reading() as tx:
-        for held in quarantine.waiting(tx):
-            act = " ".join(map(tr, (ACTS.get(held.act, "其他"), *held.kinds)))
-            files = " ".join(root.hex()[:8] for root in held.roots)
-            print(f"{held.id.hex()[:16]}\t{held.staff}\t{held.seq}\t{act}\t{files}\t{_moment(held.wall)}")
-
-
-def admit(asked: argparse.Namespace) -> None:
-    outcome = quarantine.REFUSED if asked.refuse else quarantine.AGREED
-    with _Open(asked) as county:
-        by = _sign_in(county, asked)
-        with county.log.writing() as tx:
-            quarantine.decide(county, by, tx, quarantine.find(tx, asked.entry), outcome, asked.reason)
-    print(
-        tr("已核定：不同意，原件留作证据。") if asked.refuse else tr("已核定：同意，由您的签名链重述，原件留作证据。")
-    )
-
-
-def recover(asked: argparse.Namespace) -> None:
-    for path in (asked.answer, asked.qr):
-        if path is not None and path.exists():
-            raise InputProblem("file-exists")
-    try:
-        request = recovery.read(asked.request.read_bytes())
-    except OSError:
-        raise InputProblem("file-unreadable") from None
-    with _Open(asked) as county:
-        with county.log.reading() as tx:
-            who = recovery.applicant(county, tx, request)
-        print(tr("申请人：{name}，{device}，{place}", name=who.name, device=who.device_name, place=who.workplace))
-        if asked.words is None:
-            print(tr("请打电话给本人，听声音确认是本人，再核对四个词。"))
-            return
-        private = load_recovery(asked.recovery)
-        by = _sign_in(county, asked)
-        answer = recovery.recover(county, by, request, private, asked.words, compromised=asked.compromised).encode()
-    write_secret(asked.answer, answer)
-    if asked.qr is not None:
-        with asked.qr.open("xb") as file:
-            qrcode.make(base64.b64encode(answer), error_correction=qrcode.ERROR_CORRECT_M).save(file)
-    print(
-        tr("答复已写到 {path}。请念给对方听：{words}", path=asked.answer, words=" ".join(recovery.check_words(answer)))
-    )
-
-
-def _moment(now_ms: int) -> str:
-    """A time as Shanghai's clocks show it."""
-    return f"{datetime.fromtimestamp(now_ms / 1000, cards.SHANGHAI):%Y-%m-%d %H:%M}"
-
-
 def backup(asked: argparse.Namespace) -> None:
-    with _Open(asked) as county:
+    with Opened(asked) as county:
         county.log.file.check()
     print(tr("已备份 {count} 个文件，逐个核对无误。", count=archive.back_up(county, asked.folder)))
 
@@ -487,43 +373,11 @@ def backup(asked: argparse.Namespace) -> None:
 # --- what commands share ---
 
 
-class _Open:
-    """The county of the command line, closed at the end; or the running server's, which stays open."""
-
-    def __init__(self, asked: argparse.Namespace) -> None:
-        served: County | None = getattr(asked, "county", None)
-        self._served = served is not None
-        self._county = served or administration.open_county(asked.data, asked.keys, now_ms, os.urandom)
-
-    def __enter__(self) -> County:
-        return self._county
-
-    def __exit__(self, *_: object) -> None:
-        if not self._served:
-            self._county.close()
-
-
-def _sign_in(county: County, asked: argparse.Namespace) -> Author:
-    password = asked.password if "password" in asked else _password()
-    return administration.sign_in(county, asked.administrator, password or "")
-
-
-def _password() -> str:
-    return os.environ.get(PASSWORD) or _ask(tr("管理员密码："))
-
-
-def _ask(words: str) -> str:
-    try:
-        return getpass.getpass(words)
-    except EOFError:
-        raise InputProblem("password-not-given", variable=PASSWORD) from None
-
-
 def _new_password(*, names: Sequence[str], words: Sequence[str]) -> str:
     if password := os.environ.get(PASSWORD):
         return _good(password, Policy(), names=names, words=words)
-    password = _good(_ask(tr("给管理员设一个密码：")), Policy(), names=names, words=words)
-    if _ask(tr("再输一次：")) != password:
+    password = _good(ask(tr("给管理员设一个密码：")), Policy(), names=names, words=words)
+    if ask(tr("再输一次：")) != password:
         raise InputProblem("passwords-differ")
     return password
 
@@ -533,22 +387,6 @@ def _good(password: str, rule: Policy, *, names: Sequence[str], words: Sequence[
     if problem is not None:
         raise problem
     return password
-
-
-def _watch(steps: Steps[Result], words: str) -> Result:
-    """Drive long work to its end, showing how far it is where somebody looks."""
-    shown = time.monotonic()
-    while True:
-        try:
-            step: Progress = next(steps)
-        except StopIteration as end:
-            result: Result = end.value
-            if sys.stderr.isatty():
-                print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
-            return result
-        if sys.stderr.isatty() and time.monotonic() - shown > 0.2:
-            shown = time.monotonic()
-            print(f"\r{words} {step.done}/{step.of} ", end="", file=sys.stderr, flush=True)
 
 
 def _listening(address: str) -> None:
@@ -626,7 +464,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--count", type=int, default=0, help=tr("张数"))
     made.add_argument("--withdraw", default="", help=tr("作废一池：池号，户码的前四位"))
 
-    _end_options(command, signed, place)
+    endings.options(command, signed, place)
     made = command("backup", backup, tr("备份到一个新文件夹，不含钥匙"), [place])
     made.add_argument("folder", type=Path, help=tr("新文件夹"))
     return parser
@@ -671,33 +509,6 @@ def _right_options(
     made.add_argument("--watermark", choices=["yes", "no"], help=tr("屏幕水印"))
     made.add_argument("--refused-words", type=Path, help=tr("密码里不许用的词，一个文本文件"))
     command("overstepped", list_overstepped, tr("列出没有权限却已签名的操作，供人处理"), [place])
-
-
-def _end_options(
-    command: Callable[..., argparse.ArgumentParser], signed: argparse.ArgumentParser, place: argparse.ArgumentParser
-) -> None:
-    """The commands for keys that end and keys that are lost."""
-    made = command("revoke", revoke, tr("停用一个人的签名钥、一台设备或一条签名链"), [signed])
-    which = made.add_mutually_exclusive_group(required=True)
-    which.add_argument("--staff", help=tr("工作人员姓名"))
-    which.add_argument("--device", help=tr("设备名，或设备编号的前几位"))
-    which.add_argument("--chain", help=tr("签名链编号的前几位"))
-    until = made.add_mutually_exclusive_group()
-    until.add_argument("--good-until", type=int, default=None, help=tr("到第几号为止有效；省略为县里已有的最后一条"))
-    until.add_argument("--compromised", action="store_true", help=tr("钥匙可能在别人手里"))
-    made.add_argument("--reason", required=True, help=tr("缘由"))
-    command("quarantine", list_quarantine, tr("列出停用之后收到、等待核定的记录"), [place])
-    made = command("admit", admit, tr("核定一条暂存的记录"), [signed])
-    made.add_argument("entry", help=tr("记录编号的前几位，见 quarantine"))
-    made.add_argument("--refuse", action="store_true", help=tr("不同意"))
-    made.add_argument("--reason", required=True, help=tr("理由"))
-    made = command("recover", recover, tr("答复一份忘记密码的申请"), [signed])
-    made.add_argument("--request", type=Path, required=True, help=tr("申请文件"))
-    made.add_argument("--recovery", type=Path, required=True, help=tr("恢复私钥文件，平时离线保管"))
-    made.add_argument("--answer", type=Path, required=True, help=tr("答复写到哪里"))
-    made.add_argument("--qr", type=Path, help=tr("答复的二维码图片（.png）"))
-    made.add_argument("--words", help=tr("对方念的四个词；省略则先显示申请人，再问"))
-    made.add_argument("--compromised", action="store_true", help=tr("旧钥匙可能在别人手里，同时停用"))
 
 
 def _listen_options(made: argparse.ArgumentParser, port: int) -> None:

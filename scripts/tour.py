@@ -44,9 +44,9 @@ from app.views.background import Background
 from app.views.print_page import PrintPage
 from app.views.scan_page import ScanPage
 from app.views.visit_page import VisitPage
-from county.__main__ import PASSWORD
 from county.__main__ import main as county_program
 from county.demo import REGISTER
+from county.desk import PASSWORD
 from scripts import demo
 from scripts.hands import Hands, Stuck
 from tests.acts import tables
