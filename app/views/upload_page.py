@@ -342,6 +342,8 @@ def _report_lines(report: Report) -> list[str]:
     lines = []
     if report.sent:
         lines.append(tr("上报了 {count} 次操作。", count=report.sent))
+    if report.held:
+        lines.append(tr("已交县里暂存 {count} 条，等县里核定。", count=report.held))
     if report.received:
         lines.append(tr("收到县里 {count} 条新记录。", count=report.received))
     if report.files:
