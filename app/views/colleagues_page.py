@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.casework import colleagues, scanning
 from app.casework.colleagues import Colleague, Confirmed, Known
@@ -153,6 +153,7 @@ class ColleaguesPage(Page):
 
     def _show(self, keys: Keys) -> None:
         self._keys = keys
+        self.removers: list[QPushButton] = []
         while (item := self.listed.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
@@ -162,6 +163,11 @@ class ColleaguesPage(Page):
             if number:
                 self.listed.addWidget(rule())
             self.listed.addWidget(self._line(person))
+        # What was made last would be reached by Tab last.
+        before: QWidget = self.add
+        for each in (*self.removers, self.change):
+            QWidget.setTabOrder(before, each)
+            before = each
         words = tr("{day} 起用到现在。换密码只换您自己的，资料和同事都不受影响。", day=keys.since)
         if keys.days_left is not None:
             words += due_words(keys.days_left)
@@ -186,6 +192,7 @@ class ColleaguesPage(Page):
             remove.setAccessibleName(tr("移出{name}", name=person.name))
             remove.clicked.connect(partial(self._remove, person))
             line.addWidget(remove)
+            self.removers.append(remove)
         holder = QWidget()
         holder.setLayout(line)
         return holder
