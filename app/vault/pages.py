@@ -48,7 +48,8 @@ _PAGES_A_STEP = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseKey:
-    """Key of one file: `raw` 32 bytes, `salt` 16 bytes (the file begins with it). Random, never derived."""
+    """Key of one file: `raw` 32 bytes, `salt` 16 bytes (the file begins with it). The
+    key is random, never derived; the salt of a vault says which vault and which epoch of keys (`slots.epoch_of`)."""
 
     raw: bytes = field(repr=False)
     salt: bytes = field(repr=False)
