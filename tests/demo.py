@@ -179,6 +179,13 @@ def colleague(tx: Transaction, position: int) -> Elsewhere:
     return Elsewhere(pen=pen, random=dice)
 
 
+def join(desk: Desk, person: bytes, name: str, password: str) -> None:
+    """A colleague gets a slot in this vault, and a chain."""
+    keys = desk.vault.add_person(staff=person, label=name, password=password, random=desk.random, kdf=CHEAP)
+    with desk.vault.transaction() as tx:
+        journal.begin(tx, keys.signing_seed, desk.random(16), person, desk.clock(), 1)
+
+
 def find(desk: Desk, typed: str = "") -> list[households.HouseholdRow]:
     """Households that a search finds."""
     with desk.vault.reading() as tx:

@@ -11,6 +11,8 @@ import pytest
 from app.casework.desk import Desk
 from tests import demo
 
+THEIR_PASSWORD = "第二个人 的密码"
+
 
 @pytest.fixture(scope="session")
 def village(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,5 +28,16 @@ def mine(village: Path, tmp_path: Path) -> Iterator[Desk]:
     folder = tmp_path / "vault"
     shutil.copytree(village, folder)
     desk = demo.open_desk(folder)
+    yield desk
+    desk.vault.lock()
+
+
+@pytest.fixture
+def station(village: Path, tmp_path: Path) -> Iterator[Desk]:
+    """The same person as one of the township's station; the colleague has a slot in the vault too."""
+    folder = tmp_path / "station"
+    shutil.copytree(village, folder)
+    desk = demo.open_desk(folder, granted=(("STATION", demo.TOWNSHIP),))
+    demo.join(desk, demo.COLLEAGUE, "覃试二", THEIR_PASSWORD)
     yield desk
     desk.vault.lock()

@@ -17,14 +17,17 @@ from PIL import Image
 from sqlalchemy import func, select
 
 import app.casework
-from app.casework import cards, desk, dossiers, files, printouts, revealing, visits
+from app.casework import cards, countersigning, desk, dossiers, exporting, files, printouts, revealing, visits
+from app.casework.countersigning import NewProposal
 from app.casework.desk import Desk, created
 from app.errors import InputProblem
 from app.ledger.entry import Act
 from app.models.fields import Value
 from app.models.queries import households
 from app.models.queries import staff as people
+from app.models.queries.households import Filter
 from app.models.records.registry import BY_NAME
+from app.models.rules.masking import Surface
 from app.models.rules.rights import ROLES, Action, Place, allowed
 from app.models.tables import DERIVED, LOG
 from app.sync import journal
@@ -41,6 +44,7 @@ AREAS = {
     Place.SIBLING: (SIBLING, SIBLING),
     Place.OTHER: (UNKNOWN, UNKNOWN),
 }
+NOBODY = Filter(typed="没有这样的一户")
 WORKPLACE = {Place.OWN: demo.GRID, Place.PARENT: demo.VILLAGE, Place.SIBLING: SIBLING, Place.OTHER: UNKNOWN}
 
 Asked = tuple[tuple[str, Action], ...]  # (record kind, action): all of them are needed
@@ -126,6 +130,12 @@ def _note(site: Site) -> Callable[[], object]:
     return partial(printouts.note, site.desk, site.desk.new_id(), site.household, version="WORK", outcome="PDF")
 
 
+def _propose(site: Site) -> Callable[[], object]:
+    household = settle(site.superior, site.place)
+    new = NewProposal(id=site.desk.new_id(), matter="VOID_FILE", reason="全户迁往外省", household=household)
+    return partial(countersigning.propose, site.desk, new)
+
+
 ON_FILES: dict[str, tuple[Asked, Prepared]] = {
     "files.open_file": (
         (("household", WRITES), ("member", WRITES)),
@@ -169,6 +179,7 @@ ON_FILES: dict[str, tuple[Asked, Prepared]] = {
             revealing.reveal, site.desk, site.household, HOUSEHOLD, site.household, ("contact_phone",), "VISIT"
         ),
     ),
+    "countersigning.propose": ((("household", Action.VOID), ("proposal", WRITES)), _propose),
     "dossiers.read": ((("household", VIEW),), lambda site: partial(dossiers.read, site.desk, site.household)),
     "dossiers.glance": ((("household", VIEW),), lambda site: partial(dossiers.glance, site.desk, site.household)),
 }
@@ -176,6 +187,16 @@ AT_WORKPLACE: dict[str, tuple[Asked, Prepared]] = {
     "visits.take_photo": (
         (("attachment", WRITES),),
         lambda site: partial(visits.take_photo, site.desk, site.picture),
+    ),
+    "exporting.masked_list": (
+        (("household", Action.EXPORT), ("export", WRITES)),
+        lambda site: (
+            lambda: list(exporting.masked_list(site.desk, NOBODY, "月度核对", site.picture.with_suffix(".xlsx")))
+        ),
+    ),
+    "exporting.gather": (
+        (("household", Action.FULL_EXPORT),),
+        lambda site: lambda: list(exporting.gather(site.desk, NOBODY, Surface.FULL)),
     ),
 }
 # What needs no right of its own, and why.
@@ -193,6 +214,12 @@ FREE = {
     "colleagues.add": "asks for the right to write a seat; see test_colleagues",
     "colleagues.remove": "asks for the right to write a seat; see test_colleagues",
     "colleagues.renew_keys": "asks for the right to write a seat; see test_colleagues",
+    "countersigning.pending": "what this vault holds",
+    "countersigning.colleagues": "whose slots are in this vault",
+    "countersigning.second_person": "opens a slot with its own password",
+    "countersigning.decide": "asks for the right of the second person: test_countersigning",
+    "exporting.full_list": "gathers in full, which asks, and needs a decision: test_exporting",
+    "exporting.recovery_recipient": "the county's public key",
     "visits.begin": "an empty form",
     "visits.drafts": "one's own unfinished work",
     "visits.discard": "one's own unfinished work",
