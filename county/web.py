@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
 from socket import create_server
 from typing import Final
 
@@ -80,6 +81,29 @@ STATUS: Final = {
 log = logging.getLogger("county")
 
 
+class Who(Enum):
+    """Who may make a call."""
+
+    ANYBODY = "anybody"  # the call itself says who: nobody in particular, or whoever has a code's secret
+    KNOWN = "known"  # a device of this county, even an ended one: it hands in what it still has and gets nothing
+    IN_FORCE = "in force"  # a device that was not ended: it gets what its vault may hold (`county.delivery`)
+
+
+# Every call has its row, and no call is answered without one. What persons may do lies in what they sign, not here.
+CALLERS: Final[Mapping[tuple[str, str], Who]] = {
+    ("GET", "/v1/county"): Who.ANYBODY,
+    ("POST", "/v1/enrolments/look"): Who.ANYBODY,
+    ("POST", "/v1/enrolments"): Who.ANYBODY,
+    ("GET", "/v1/hello"): Who.KNOWN,
+    ("GET", "/v1/chains/{chain}"): Who.KNOWN,
+    ("POST", "/v1/chains/{chain}/entries"): Who.KNOWN,
+    ("POST", "/v1/delivery"): Who.IN_FORCE,
+    ("HEAD", "/v1/blobs/{digest}"): Who.KNOWN,
+    ("PATCH", "/v1/blobs/{digest}"): Who.KNOWN,
+    ("GET", "/v1/blobs/{digest}"): Who.IN_FORCE,
+}
+
+
 class Nonces:
     """Nonces that were used. They wait in memory for the next transaction: after a power cut the last few could be used
     again, and would get the same answers again, for every call is idempotent."""
@@ -123,32 +147,32 @@ class Calls:
         self.deliveries = Deliveries(county.log, county.root)
         self.nonces = Nonces(county)
 
-    def device(self, request: Request, body: bytes, *, ended: bool = False) -> Device:
-        """Who asks, proved. CountyRefusal("not-authorised" | "device-revoked"); with `ended` a device that was ended
-        may ask too: what it still has may be handed in, nothing is handed out."""
+    def caller(self, request: Request, body: bytes, who: Who) -> Device | None:
+        """Who asks, proved; None for anybody. CountyRefusal("not-authorised" | "device-revoked")."""
+        if who is Who.ANYBODY:
+            return None
         claim = Claim.parse(request.headers.get("authorization", ""))
         with self.county.log.reading() as tx:
             known = delivery.device(tx, claim.device)
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         claim.check(known.transport_key, request.method, target, body)
         self.nonces.take(claim)
-        if not (known.alive or ended):
+        if who is Who.IN_FORCE and not known.alive:
             raise CountyRefusal("device-revoked")
         return known
 
-    def county_key(self, _request: Request, _body: bytes) -> Response:
+    def county_key(self, _request: Request, _body: bytes, _device: Device | None) -> Response:
         return _answer(self.county.key.encode())
 
-    def look(self, _request: Request, body: bytes) -> Response:
+    def look(self, _request: Request, body: bytes, _device: Device | None) -> Response:
         if len(body) != SECRET_BYTES:
             raise CountyRefusal("enrolment-unknown")
         return _answer(enrolment.look(self.county, body).encode())
 
-    def enrol(self, _request: Request, body: bytes) -> Response:
+    def enrol(self, _request: Request, body: bytes, _device: Device | None) -> Response:
         return _answer(enrolment.enrol(self.county, EnrolRequest.decode(body)).encode())
 
-    def hello(self, request: Request, body: bytes) -> Response:
-        self.device(request, body, ended=True)
+    def hello(self, request: Request, _body: bytes, _device: Device | None) -> Response:
         size = _size(request)
         with self.county.log.reading():
             hello = Hello(
@@ -160,49 +184,43 @@ class Calls:
             )
         return _answer(hello.encode())
 
-    def chain(self, request: Request, body: bytes) -> Response:
-        sender = self.device(request, body, ended=True)
-        return _answer(self.county.log.chain_head(_id(request, "chain"), _sender(sender)).encode())
+    def chain(self, request: Request, _body: bytes, device: Device | None) -> Response:
+        return _answer(self.county.log.chain_head(_id(request, "chain"), _sender(_known(device))).encode())
 
-    def entries(self, request: Request, body: bytes) -> Response:
-        sender = self.device(request, body, ended=True)
+    def entries(self, request: Request, body: bytes, device: Device | None) -> Response:
         packet = Packet.decode(body)
         if packet.chain != _id(request, "chain"):
             raise ChainBroken("packet-form")
-        return _answer(self.county.log.submit(packet, _size(request), _sender(sender)).encode())
+        return _answer(self.county.log.submit(packet, _size(request), _sender(_known(device))).encode())
 
-    def delivery(self, request: Request, body: bytes) -> Response:
-        known = self.device(request, body)
+    def delivery(self, _request: Request, body: bytes, device: Device | None) -> Response:
         asked = DeliveryRequest.decode(body)
         with self.county.log.reading() as tx:
-            page = self.deliveries.page(tx, known, asked, china_day(self.county.clock()))
+            page = self.deliveries.page(tx, _known(device), asked, china_day(self.county.clock()))
         return _answer(page.encode())
 
-    def blob_head(self, request: Request, body: bytes) -> Response:
-        self.device(request, body, ended=True)
+    def blob_head(self, request: Request, _body: bytes, _device: Device | None) -> Response:
         return _extent(self.blobs.extent(request.path_params["digest"]))
 
-    def blob_patch(self, request: Request, body: bytes) -> Response:
-        self.device(request, body, ended=True)
+    def blob_patch(self, request: Request, body: bytes, _device: Device | None) -> Response:
         offset = request.headers.get("upload-offset", "")
         if not (offset.isascii() and offset.isdecimal() and len(offset) < 12):
             raise ChainBroken("answer-form")
         last = request.headers.get("upload-complete") == "?1"
         return _extent(self.blobs.append(request.path_params["digest"], int(offset), body, last=last))
 
-    def blob_get(self, request: Request, body: bytes) -> Response:
-        known = self.device(request, body)
+    def blob_get(self, request: Request, _body: bytes, device: Device | None) -> Response:
         name = request.path_params["digest"]
         self.blobs.extent(name)  # its form
         with self.county.log.reading() as tx:
-            today = china_day(self.county.clock())
-            allowed = delivery.may_read(tx, self.county.log, self.county.root, known, bytes.fromhex(name), today)
+            here, today = _known(device), china_day(self.county.clock())
+            allowed = delivery.may_read(tx, self.county.log, self.county.root, here, bytes.fromhex(name), today)
         if not allowed:
             raise CountyRefusal("blob-unknown")
         return Response(self.blobs.read(name), media_type="application/octet-stream")
 
 
-Call = Callable[[Request, bytes], Response]
+Call = Callable[[Request, bytes, Device | None], Response]
 
 
 def application(county: County) -> FastAPI:
@@ -223,7 +241,7 @@ def application(county: County) -> FastAPI:
         ("GET", "/v1/blobs/{digest}", calls.blob_get),
     )
     for method, path, call in routes:
-        app.router.add_route(path, _endpoint(call), methods=[method])
+        app.router.add_route(path, _endpoint(calls, call, CALLERS[method, path]), methods=[method])
     for status in (404, 405):
         app.add_exception_handler(status, _no_page)
     return app
@@ -268,11 +286,11 @@ def _leave(_number: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
-def _endpoint(call: Call) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(calls: Calls, call: Call, who: Who) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         try:
             body = await _body(request)
-            return await run_in_threadpool(call, request, body)
+            return await run_in_threadpool(_answered, calls, call, who, request, body)
         except HudangError as error:
             return _refusal(error)
         except Exception as error:  # noqa: BLE001 - the boundary of the program: nobody above could say it better
@@ -280,6 +298,17 @@ def _endpoint(call: Call) -> Callable[[Request], Awaitable[Response]]:
             return _refusal(CountyRefusal("county-failed"))
 
     return answer
+
+
+def _answered(calls: Calls, call: Call, who: Who, request: Request, body: bytes) -> Response:
+    return call(request, body, calls.caller(request, body, who))
+
+
+def _known(device: Device | None) -> Device:
+    """The device of a call that is not for anybody."""
+    if device is None:
+        raise CountyRefusal("not-authorised")
+    return device
 
 
 async def _body(request: Request) -> bytes:
