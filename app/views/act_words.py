@@ -160,6 +160,18 @@ def who(actor: bytes | None, names: Names) -> str:
     return tr("县里") if actor is None else names.get(actor, tr("别处的工作人员"))
 
 
+def waits(row: ActRow) -> bool:
+    """Whether an act is still to be reported."""
+    return row.position is None and not row.apart
+
+
+def standing(row: ActRow) -> str:
+    """How far an act is on its way to the county."""
+    if row.apart:
+        return tr("县里另行核定")
+    return tr("待上报") if waits(row) else tr("已上报")
+
+
 def happenings(acts: Sequence[ActDetail], names: Names, seen: Seen, now_ms: int) -> list[Happening]:
     """Acts as lines of a timeline."""
     return [
@@ -169,7 +181,7 @@ def happenings(acts: Sequence[ActDetail], names: Names, seen: Seen, now_ms: int)
             who=who(act.row.actor, names),
             what=title(act.row),
             detail=shorten(gist(act, seen), 60),
-            settled=act.row.position is not None,
+            settled=not waits(act.row),
         )
         for act in acts
     ]
@@ -183,7 +195,7 @@ def proof(opened: OpenedAct) -> list[tuple[str, str]]:
         False: tr("签名对不上，内容可能被改动过，请马上联系县里"),
         None: tr("签名的钥匙换过，请用“核验”核对整份记录"),
     }[opened.holds]
-    place = tr("待上报") if row.position is None else tr("县里已收，全县第 {place} 次", place=f"{row.position:,}")
+    place = standing(row) if row.position is None else tr("县里已收，全县第 {place} 次", place=f"{row.position:,}")
     number = row.id.hex().upper()[:16]
     return [
         (tr("谁"), who(row.actor, opened.names)),

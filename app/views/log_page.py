@@ -141,7 +141,7 @@ class LogPage(Page):
                 title=tr("上报"),
                 text=_state,
                 width=96,
-                chips=lambda line: [(_state(line), "plain" if line.detail.row.position is not None else "warning")],
+                chips=lambda line: [(_state(line), "warning" if act_words.waits(line.detail.row) else "plain")],
             ),
         ]
 
@@ -292,7 +292,7 @@ def _what(line: Line) -> str:
 
 
 def _state(line: Line) -> str:
-    return tr("已上报") if line.detail.row.position is not None else tr("待上报")
+    return act_words.standing(line.detail.row)
 
 
 class _Detail(QWidget):

@@ -86,7 +86,7 @@ def exchange_steps(desk: Desk, exchange: Exchange) -> Steps[Report]:
 def _kinds(rows: list[ActRow]) -> tuple[tuple[str, int], ...]:
     counts: dict[str, int] = {}
     for each in rows:
-        if each.position is None:
+        if act_words.waits(each):
             name = act_words.title(each)
             counts[name] = counts.get(name, 0) + 1
     return tuple(sorted(counts.items(), key=lambda item: -item[1]))

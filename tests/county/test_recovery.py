@@ -13,6 +13,7 @@ from app.casework import recovering
 from app.errors import CountyRefusal, HudangError, InputProblem, VaultProblem
 from app.ledger import chain as chains
 from app.ledger.entry import Act, decode_entry
+from app.models.queries import history
 from app.models.records.people import SIGNER
 from app.models.tables import ENTRY, TABLES
 from app.sync.connection import Connection
@@ -257,6 +258,12 @@ def test_old_keys_in_other_hands_end_and_the_person_goes_on(site: Site, enrol: E
     assert groups(site).get(fresh) is None
     assert laptop.sync().same
     assert_same(site, laptop)
+    with laptop.vault.reading() as tx:
+        acts = history.acts(tx)
+    apart = [row for row in acts if row.apart]
+    assert [row.seq for row in apart] == [3, 2], "the signed bytes stay"
+    assert {row.position for row in apart} == {None}
+    assert not acts[0].apart, "what counts no more does not stand on top as if it waited"
 
 
 @pytest.mark.parametrize("outcomes", [("AGREED", "AGREED"), ("AGREED", "REFUSED"), ("REFUSED", "AGREED")])

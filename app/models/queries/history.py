@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
 from app.ledger.entry import Change, Kind, Withheld, decode_entry, open_payload
 from app.models.fields import LIFE, RecordKind, Value
@@ -16,7 +17,8 @@ from app.models.tables import ENTRY, PAYLOAD, STREAM, Transaction
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActRow:
     """One act: `kind` and `act` by their numbers in the log, `objects` the record kinds it touched (by number) and how
-    many objects of each, `position` None while it waits for the county."""
+    many objects of each, `position` None while it waits for the county; `apart`: it came behind the end of its chain,
+    and the county has decided about it."""
 
     id: bytes
     kind: int
@@ -28,6 +30,7 @@ class ActRow:
     position: int | None
     roots: tuple[bytes, ...]
     objects: tuple[tuple[int, int], ...]
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,10 @@ class ActDetail:
     seen_size: int | None
 
 
+# Behind the end of its chain: the county has decided about it, and it counts no more (`journal.catch_up`).
+_APART: Final = ENTRY.c.position.is_(None) & ~exists().where(PAYLOAD.c.id == ENTRY.c.id)
+
+
 def acts(
     tx: Transaction,
     *,
@@ -66,7 +73,7 @@ def acts(
 ) -> list[ActRow]:
     """Acts, newest first: of one root, one person, one chain, or all; written from instant `since` (ms) on and before
     `until`."""
-    query = select(ENTRY.c.id, ENTRY.c.data, ENTRY.c.position)
+    query = select(ENTRY.c.id, ENTRY.c.data, ENTRY.c.position, _APART.label("apart"))
     if root is not None:
         query = query.join(STREAM, STREAM.c.id == ENTRY.c.id).where(STREAM.c.root == root)
     if actor is not None:
@@ -77,9 +84,10 @@ def acts(
         query = query.where(ENTRY.c.wall >= since)
     if until is not None:
         query = query.where(ENTRY.c.wall < until)
-    order = (ENTRY.c.position.is_(None).desc(), ENTRY.c.position.desc(), ENTRY.c.seq.desc())
+    waits = ENTRY.c.position.is_(None) & ~_APART
+    order = (waits.desc(), ENTRY.c.position.desc(), ENTRY.c.seq.desc())
     rows = tx.execute(query.order_by(*order).offset(offset).limit(limit))
-    return [_row(row.id, row.data, row.position) for row in rows]
+    return [_row(row.id, row.data, row.position, bool(row.apart)) for row in rows]
 
 
 def count(
@@ -132,7 +140,7 @@ def detail(tx: Transaction, entry_id: bytes) -> ActDetail | None:
             )
         )
     return ActDetail(
-        row=_row(row.id, row.data, row.position),
+        row=_row(row.id, row.data, row.position, row.position is None and row.payload is None),
         changes=tuple(sorted(changes, key=lambda c: (c.kind.number if c.kind else 0, c.object, c.field != LIFE))),
         signature=row.signature,
         prev=entry.prev,
@@ -179,7 +187,7 @@ def _said(tx: Transaction, dot: bytes, change: Change, field: int) -> Value:
     return None
 
 
-def _row(identity: bytes, data: bytes, position: int | None) -> ActRow:
+def _row(identity: bytes, data: bytes, position: int | None, apart: bool) -> ActRow:
     entry = decode_entry(data)
     counts: dict[int, int] = {}
     for change in entry.changes:
@@ -195,4 +203,5 @@ def _row(identity: bytes, data: bytes, position: int | None) -> ActRow:
         position=position,
         roots=entry.roots,
         objects=tuple(sorted(counts.items())),
+        apart=apart,
     )
