@@ -46,12 +46,13 @@ _DAMAGE: Final = _READABLE | {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """Why a vault does not open (`problem`), and what can be done about it: `salvageable`, and the backups that this
-    computer keeps of it, newest first."""
+    """Why a vault does not open (`problem`), and what can be done about it: `salvageable`, the backups that this
+    computer keeps of it, newest first; or, where only the disk is full, the bytes that the ballast would give."""
 
     problem: HudangError
-    salvageable: bool
-    backups: tuple[Backup, ...]
+    salvageable: bool = False
+    backups: tuple[Backup, ...] = ()
+    room: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class Safe:
             waits = desk.author.chain in salvage.waiting_chains(tx)
         return State(
             newest=found[0] if found else None,
-            changed=not found or found[0].mark != backups.mark_of(vault),
+            changed=not found or not backups.is_current(found[0], vault),
             second=second,
             reachable=second is not None and _is_there(second),
             newest_there=there[0] if there else None,
@@ -116,14 +117,15 @@ class Safe:
         return True
 
     def is_due(self, desk: Desk, *, exchanged: bool) -> bool:
-        """Whether a backup belongs to now: something changed since the newest, and it is of another day, or an exchange
-        has just ended. A clock that was set back makes it due."""
+        """Whether a backup belongs to now: something changed since the newest, and it is of another day or under older
+        keys, or an exchange has just ended. A clock that was set back makes it due."""
         found = backups.of_vault(self.place, desk.vault.folder.name)
         if not found:
             return True
-        if found[0].mark == backups.mark_of(desk.vault):
+        if backups.is_current(found[0], desk.vault):
             return False
-        return exchanged or day_of(found[0].made_at) != desk.today()
+        older_keys = found[0].epoch != desk.vault.unlocked.epoch
+        return exchanged or older_keys or day_of(found[0].made_at) != desk.today()
 
     def back_up_to(self, desk: Desk, folder: Path) -> Steps[State]:
         """Make a backup in a folder that the person chose, and from now on there too, whenever it is there. Raises as
@@ -148,9 +150,12 @@ class Safe:
     # --- at the door ---
 
     def diagnose(self, folder: Path, error: HudangError) -> Diagnosis | None:
-        """What can be done about a vault that did not open with `error`; None when it is not damage (a wrong password,
-        a file that is in use, a full disk)."""
+        """What can be done about a vault that did not open with `error`; None when nothing can and nothing need be (a
+        wrong password, a file that is in use)."""
         problem = _retold(folder, error)
+        if problem.code == "disk-full":
+            # It was cut off inside a transaction: checking it needs room, an ordinary opening does not.
+            return Diagnosis(problem=VaultProblem("disk-full-at-door"), room=ballast.size_of(folder))
         if problem.code not in _DAMAGE and not isinstance(problem, ChainBroken):
             return None
         salvageable = problem.code in _READABLE or isinstance(problem, ChainBroken)

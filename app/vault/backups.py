@@ -9,7 +9,8 @@
   changed, or mixed from two, is refused. Attachments never change under their name: their size is compared, their bytes
   prove themselves when they are opened.
 - A backup is made under another name and renamed when it is whole. After a crash it is there or not.
-- Passwords are those of that time: a backup has the slot file of its day.
+- Passwords are those of that time: a backup has the slot file of its day. The first backup under new keys removes
+  those under older ones.
 
 Nothing personal stands in a name or in the manifest. See security.md 2.6 and 4, G23.
 """
@@ -101,10 +102,13 @@ def all_in(place: Path) -> list[Backup]:
     return [backup for name in names for backup in of_vault(place, name)]
 
 
-def mark_of(vault: Vault) -> bytes:
-    """Digest of where the vault stands: another one after each act, draft, receipt and delivery."""
+def is_current(backup: Backup, vault: Vault) -> bool:
+    """Whether the open vault is still what the backup holds: no act, draft, receipt or delivery since, and the same
+    people with the same passwords and keys."""
+    slots_now = hashlib.sha256(slotfile.read(vault.folder).data).digest()
     with vault.reading() as tx:
-        return kept.mark(tx)
+        mark = kept.mark(tx)
+    return backup.mark == mark and (slotfile.FILE_NAMES[0], slots_now) in [(name, d) for name, _, d in backup.files]
 
 
 def _read(folder: Path) -> tuple[Backup, bytes]:
@@ -163,7 +167,7 @@ def make(vault: Vault, place: Path, *, now_ms: int) -> Steps[Backup]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)  # a full disk must not stay full because of it
         raise
-    _prune(holder, KEPT)
+    _prune(holder, made.epoch)
     return made
 
 
@@ -295,22 +299,16 @@ def _forget_cached(path: Path) -> None:
             os.close(handle)
 
 
-def discard_before(place: Path, name: str, epoch: int) -> None:
-    """Remove the backups of a vault that open with keys of before `epoch`: who was removed could still open them. To be
-    called after the first backup under the new keys."""
+def _prune(holder: Path, epoch: int) -> None:
+    """Keep the newest, and of the pool what they name. Those that open with older keys go: keys are renewed because
+    somebody is to see nothing any more."""
+    found = of_vault(holder.parent, holder.name)
+    kept_ones = [backup for backup in found if backup.epoch >= epoch][:KEPT]
+    named = {name for backup in kept_ones for name, _ in backup.attachments}
     with disk.disk_errors():
-        for backup in of_vault(place, name):
-            if backup.epoch < epoch:
+        for backup in found:
+            if backup not in kept_ones:
                 shutil.rmtree(backup.folder)
-
-
-def _prune(holder: Path, count: int) -> None:
-    """Keep the newest, and of the pool what they name."""
-    backups = of_vault(holder.parent, holder.name)
-    named = {name for backup in backups[:count] for name, _ in backup.attachments}
-    with disk.disk_errors():
-        for backup in backups[count:]:
-            shutil.rmtree(backup.folder)
         for path in (holder / ATTACHMENTS).iterdir():
             if path.name not in named:
                 path.unlink()

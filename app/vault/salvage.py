@@ -161,7 +161,7 @@ def install(folder: Path, made: Path, name: str, slot_data: bytes | None = None)
     path, aside = folder / DATABASE, folder / SET_ASIDE / name
     unproven, journal = f"{DATABASE}-unproven", f"{DATABASE}-journal"
     with disk.disk_errors():
-        aside.mkdir(mode=0o700, parents=True)
+        disk.make_folder(aside)
         for each in slotfile.FILE_NAMES:
             if (folder / each).exists():
                 shutil.copy2(folder / each, aside / each)

@@ -37,8 +37,8 @@ LISTED = 5  # backups
 
 class DamageCard(Threshold):
     """`salvage_wanted(key, password)` or `restore_wanted(backup, key, password)`, then `step` …, and `say_failed` or
-    `say_done`. `folder_chosen(name)` of a stick: `show_backups` or `say_failed`. `finished` when the person wants to
-    unlock, `elsewhere` when to leave it as it is.
+    `say_done`. `folder_chosen(name)` of a stick: `show_backups` or `say_failed`. `room_wanted` on a full disk:
+    `say_freed`. `finished` when the person wants to unlock, `elsewhere` when to leave it as it is.
 
     Without a `diagnosis` nothing is damaged: the person wants to go back to a backup. `people` are those of the vault;
     a backup names its own.
@@ -47,6 +47,7 @@ class DamageCard(Threshold):
     salvage_wanted = Signal(str, str)
     restore_wanted = Signal(object, str, str)
     folder_chosen = Signal(str)
+    room_wanted = Signal()
     finished = Signal()
     elsewhere = Signal()
 
@@ -89,9 +90,12 @@ class DamageCard(Threshold):
             choice.clicked.connect(partial(self._ask, backup))
             self._offers.addWidget(choice)
             self.offered.append(choice)
-        stops = [self.salvage, *self.offered, self.choose, self.leave]
+        stops = [self.salvage, self.room, *self.offered, self.choose, self.leave]
         for before, after in pairwise(stops):
             self.setTabOrder(before, after)
+        only_full = self._diagnosis is not None and self._diagnosis.problem.code == "disk-full-at-door"
+        self.restore_head.setVisible(not only_full)
+        self.choose.setVisible(not only_full)
         none = not self.offered
         self.restore_head.setText(tr("这台电脑上没有它的备份") if none else tr("用备份恢复到那个时候"))
 
@@ -121,6 +125,14 @@ class DamageCard(Threshold):
         self._show(3)
         self.done.setFocus()
 
+    def say_freed(self, freed: int) -> None:
+        """The ballast was given up."""
+        self.heading.setText(tr("腾出了空间"))
+        words = tr("现在多了 {size} MB。请解锁，先上报，再删掉些别的文件。", size=freed // (1024 * 1024))
+        self._told.addWidget(label(words, "value", wrap=True))
+        self._show(3)
+        self.done.setFocus()
+
     # --- steps ---
 
     def _choice_step(self) -> QWidget:
@@ -137,6 +149,11 @@ class DamageCard(Threshold):
             remark = tr("坏的文件原样留着；备份里有的也一起用上。一般先用这个。")
             lines.addWidget(label(remark, "note", wrap=True))
             lines.addSpacing(theme.NEAR)
+        self.room = button(tr("腾出空间"), "accent")
+        self.room.setMinimumHeight(36)
+        self.room.clicked.connect(self.room_wanted)
+        self.room.setVisible(self._diagnosis is not None and self._diagnosis.room > 0)
+        lines.addWidget(self.room)
         self.restore_head = label("", "label")
         lines.addWidget(self.restore_head)
         self._offers = column(gap=theme.NEAR)

@@ -24,7 +24,7 @@ from app.vault.backups import Backup
 from app.vault.salvage import Salvaged
 from app.vault.vault import ATTACHMENTS, DATABASE
 from tests.sync.conftest import Scene, scene
-from tests.sync.laptops import PASSWORD, Laptop, clock, finished
+from tests.sync.laptops import CHEAP, PASSWORD, Laptop, clock, finished
 from tests.vault.conftest import code_of, refused
 
 __all__ = ["scene"]
@@ -315,6 +315,82 @@ def test_a_backup_of_another_vault_or_of_older_keys_is_not_put_in_place(scene: S
     finished(safe.restore(foreign, other.vault.folder, other.vault_staff, PASSWORD, now_ms=NOW))
 
 
+def test_a_new_password_makes_a_backup_old_and_new_keys_remove_those_under_older_ones(scene: Scene, safe: Safe) -> None:
+    laptop = worker(scene, sent=3, waiting=0)
+    made = back_up(safe, laptop)
+    desk, folder, staff = desk_of(laptop), laptop.vault.folder, laptop.vault_staff
+    laptop.vault.change_password(PASSWORD, "另一句 很长的话 quite long", random=os.urandom, kdf=CHEAP)
+    assert safe.is_due(desk, exchanged=True)
+    assert not safe.is_due(desk, exchanged=False)
+    newer = back_up(safe, laptop)
+    for _ in laptop.vault.renew_keys(random=os.urandom):
+        pass
+    assert safe.is_due(desk, exchanged=False)
+    under_new_keys = back_up(safe, laptop)
+    assert backups.of_vault(safe.place, folder.name) == [under_new_keys]
+    assert under_new_keys.epoch > newer.epoch >= made.epoch
+    laptop.vault.lock()
+    (folder / DATABASE).unlink()
+    with refused("wrong-password"):
+        finished(safe.restore(under_new_keys, folder, staff, PASSWORD, now_ms=NOW))
+    finished(safe.restore(under_new_keys, folder, staff, "另一句 很长的话 quite long", now_ms=NOW))
+
+
+def test_a_backup_under_older_keys_lets_nobody_in_again(scene: Scene, safe: Safe, tmp_path: Path) -> None:
+    laptop = worker(scene, sent=3, waiting=0)
+    made = back_up(safe, laptop)
+    shutil.copytree(safe.place, tmp_path / "elsewhere")
+    for _ in laptop.vault.renew_keys(random=os.urandom):
+        pass
+    laptop.vault.lock()
+    old = backups.of_vault(tmp_path / "elsewhere", laptop.vault.folder.name)[0]
+    assert old.mark == made.mark
+    with refused("backup-before-new-keys"):
+        finished(safe.restore(old, laptop.vault.folder, laptop.vault_staff, PASSWORD, now_ms=NOW))
+    # Also where the old slot file was put back: it is told, and a backup of today helps.
+    laptop.again().vault.lock()
+    for name in ("slots.cbor", "slots.copy.cbor"):
+        shutil.copyfile(old.folder / name, laptop.vault.folder / name)
+    told = None
+    try:
+        laptop.again()
+    except VaultProblem as problem:
+        told = safe.diagnose(laptop.vault.folder, problem)
+    assert told is not None
+    assert told.problem.code == "slots-outdated"
+
+
+def test_a_damaged_file_that_waits_for_its_rollback_is_rolled_back_in_a_copy(scene: Scene, safe: Safe) -> None:
+    laptop = worker(scene, sent=20, waiting=5)
+    wanted = laptop.state_hash()
+    laptop.vault.lock()
+    folder = laptop.vault.folder
+    process = os.fork()
+    if not process:
+        try:
+            cut_off = Laptop.unlock(folder)
+            with cut_off.vault.transaction() as tx:
+                tx.exec_driver_sql("PRAGMA cache_size = 5")
+                tx.exec_driver_sql("UPDATE payload SET data = randomblob(length(data))")
+                tx.exec_driver_sql("INSERT INTO setting VALUES ('large', randomblob(200000))")
+                os._exit(9)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert f"{DATABASE}-journal" in files
+    told = salvage_of(safe, laptop)
+    assert not told.chains[0].lost
+    aside = next((folder / salvage.SET_ASIDE).iterdir())
+    for name in (DATABASE, f"{DATABASE}-journal"):
+        assert (aside / name).read_bytes() == files[name]
+    assert not (folder / f"{DATABASE}-journal").exists()
+    again = laptop.again()
+    assert again.state_hash() == wanted
+    assert again.sync().same
+    again.vault.lock()
+
+
 def test_nothing_is_done_while_the_vault_is_open_anywhere(scene: Scene, safe: Safe) -> None:
     laptop = worker(scene, sent=3, waiting=1)
     back_up(safe, laptop)
@@ -543,4 +619,4 @@ def test_every_kind_of_damage_is_told_apart_and_has_a_way_out(scene: Scene, safe
     assert again.vault.repaired
     again.vault.lock()
     assert safe.diagnose(folder, VaultProblem("wrong-password")) is None
-    assert safe.diagnose(folder, VaultProblem("disk-full")) is None
+    assert safe.diagnose(folder, VaultProblem("vault-in-use")) is None

@@ -107,10 +107,10 @@ class Disk:
     folder: Path
     mounted: bool
 
-    def fill(self, leave: int = 0) -> None:
-        """Leave so many bytes free, in whole blocks."""
+    def fill(self, leave: int = 0, *, within: Path | None = None) -> None:
+        """Leave so many bytes free, in whole blocks; `within`: the folder of the vault, where it is another."""
         if not self.mounted:
-            size = (self.folder / VAULT / DATABASE).stat().st_size
+            size = ((within or self.folder / VAULT) / DATABASE).stat().st_size
             resource.setrlimit(resource.RLIMIT_FSIZE, (size + leave, resource.RLIM_INFINITY))
             return
         with (self.folder / "filler").open("ab", buffering=0) as file:
@@ -135,7 +135,8 @@ class Disk:
 
 
 @contextmanager
-def _small_disk(folder: Path) -> Iterator[Disk]:
+def small_disk(folder: Path) -> Iterator[Disk]:
+    """A disk at `folder`, which is made."""
     mounted = _may_mount()
     folder.mkdir()
     if mounted:
@@ -201,7 +202,7 @@ def _begun() -> tuple[Path, dict[str, Any]]:
 def _case(number: int, folder: Path) -> str:
     dice = chance.Random(number)
     begun, facts = _begun()
-    with _small_disk(folder / "disk") as disk:
+    with small_disk(folder / "disk") as disk:
         shutil.copytree(begun, disk.folder / VAULT)
         saving.finish(ballast.keep(disk.folder / VAULT, size=BALLAST))
         promised = Promised(done=dict(facts))

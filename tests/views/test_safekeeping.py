@@ -257,6 +257,21 @@ def test_a_backup_of_a_stick_can_be_chosen(safe: Safe, folder: Path, tmp_path: P
     card.deleteLater()
 
 
+def test_a_full_disk_at_the_door_is_given_room(safe: Safe, folder: Path, dressed: object) -> None:
+    found = safe.diagnose(folder, VaultProblem("disk-full"))
+    assert found is not None
+    card = DamageCard("云台镇 上坝村 第三网格", found, Vault.people(folder))
+    card.room_wanted.connect(lambda: card.say_freed(safe.make_room(folder)))
+    photograph(card, "damage-full")
+    assert card.choose.isHidden()
+    assert not card.offered
+    card.room.click()
+    assert "腾出了空间" in words_on(card)
+    assert not (folder / "ballast").exists()
+    card.hide()
+    card.deleteLater()
+
+
 def test_what_was_lost_is_said_plainly(dressed: object) -> None:
     words = "\n".join(text for text, _ in told(SALVAGED, {demo.MINE: "韦测一"}))
     assert "韦测一有 4 次操作没上报过" in words
