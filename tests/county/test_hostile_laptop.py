@@ -10,13 +10,28 @@ from typing import Any
 import pytest
 
 from app.errors import HudangError
-from app.ledger.act import Circumstances, Said, write
-from app.ledger.entry import Act, Change, encode_entry, entry_id, signed_bytes
-from app.ledger.signatures import ED25519, sign
+from app.ledger.act import Circumstances, Pen, Said, Signed, start, write
+from app.ledger.chain import Chain
+from app.ledger.entry import (
+    Act,
+    Change,
+    Entry,
+    Payload,
+    commit_all,
+    commit_value,
+    encode_entry,
+    encode_payload,
+    entry_id,
+    salt,
+    signed_bytes,
+)
+from app.ledger.signatures import ED25519, public_key, sign
 from app.models.records.registry import BY_NAME
+from county import quarantine, revocation
+from county.administration import Deed, said
 from tests.county.conftest import Site
 from tests.county.laptop import Laptop, clock
-from tests.county.verdicts import verdict
+from tests.county.verdicts import assert_holds, verdict
 
 HOUSEHOLD, MEMBER = BY_NAME["household"].number, BY_NAME["member"].number
 
@@ -109,3 +124,90 @@ def test_an_entry_signed_again_that_was_never_lost(
         assert refused.value.code == code
         again.log.pop()
     assert verdict(site).fault is None
+
+
+# --- behind the end of a key, and before the beginning of a chain ---
+
+
+def announced(site: Site, laptop: Laptop, genesis: Entry, seed: bytes) -> Laptop:
+    """A laptop whose new chain, begun by `genesis` as it is here, the county has announced."""
+    data = encode_entry(genesis)
+    first = Signed(
+        entry=genesis,
+        id=entry_id(data),
+        data=data,
+        signature=sign(ED25519, seed, signed_bytes(entry_id(data))),
+        payload=encode_payload(Payload(bytes(32), (True,) if genesis.changes else ())),
+    )
+    facts = {"staff": laptop.staff, "chain": genesis.chain, "algorithm": 1, "public_key": public_key(seed)}
+    with site.county.log.writing() as tx:
+        told = said("signer", os.urandom(16), facts)
+        site.county.act(tx, site.by, [Deed(act=Act.RECOVER, roots=[laptop.staff], said=[told])])
+    chain = Chain(
+        id=genesis.chain,
+        next_seq=1,
+        head=first.id,
+        algorithm=1,
+        public_key=public_key(seed),
+        actor=genesis.actor,
+    )
+    return replace(laptop, pen=Pen(chain=chain, seed=seed), log=[first])
+
+
+def test_an_announced_chain_begins_with_a_genesis_and_nothing_else(site: Site, laptop: Laptop) -> None:
+    thing = os.urandom(16)
+    secret = salt(bytes(32), 0)
+    commitment = commit_all([commit_value(secret, thing, 0, True)])
+    for change, fits in (
+        ({"changes": (Change(HOUSEHOLD, thing, (0,)),), "commitment": commitment}, False),
+        ({"original": (laptop.log[0].data, laptop.log[0].signature)}, False),
+        ({"roots": (laptop.staff, thing) if laptop.staff < thing else (thing, laptop.staff)}, False),
+        ({"wall": 2**63}, False),
+        ({"actor": site.by.staff, "roots": (site.by.staff,)}, False),
+        ({}, True),
+    ):
+        seed = os.urandom(32)
+        genesis, _ = start(seed, os.urandom(16), laptop.staff, Circumstances(wall=clock()))
+        fresh = announced(site, laptop, replace(genesis.entry, **change), seed)
+        if fits:
+            fresh.send(0)
+            continue
+        with pytest.raises(HudangError):
+            fresh.send(0)
+    assert_holds(site)
+
+
+def test_what_is_held_may_say_anything_and_the_log_still_holds(site: Site, laptop: Laptop) -> None:
+    home = laptop.new_household({"villager_group": "一组"})
+    laptop.send(0)
+    with site.county.log.writing() as tx:
+        target = revocation.of_device(tx, laptop.request.device.hex())
+        revocation.revoke(site.county, site.by, tx, target, "x")
+    liar = Circumstances(wall=clock(), seen=(7, 10**9, bytes(32)), mono=(1, 2))
+    told = [Said(kind=HOUSEHOLD, object=home, values={4: "二组"}, bases={4: [os.urandom(16), laptop.log[1].id[:16]]})]
+    for refs in ([os.urandom(16)], [os.urandom(32)], []):
+        signed, laptop.pen = write(laptop.pen, Act.EDIT, [home], told, liar, os.urandom, refs)
+        laptop.log.append(signed)
+    same = replace(signed.entry, original=(laptop.log[1].data, laptop.log[1].signature))
+    for _ in range(2):  # signed again what never was lost: the same dot as the entry that the log has
+        same = replace(same, seq=laptop.pen.chain.next_seq, prev=laptop.pen.chain.head)
+        same = replace(same, act=Act.CREATE, changes=laptop.log[1].entry.changes, bases={}, refs=())
+        same = replace(same, commitment=laptop.log[1].entry.commitment)
+        data = encode_entry(same)
+        one = Signed(
+            entry=same,
+            id=entry_id(data),
+            data=data,
+            signature=sign(ED25519, laptop.pen.seed, signed_bytes(entry_id(data))),
+            payload=laptop.log[1].payload,
+        )
+        laptop.pen = replace(laptop.pen, chain=replace(laptop.pen.chain, next_seq=same.seq + 1, head=one.id))
+        laptop.log.append(one)
+    with pytest.raises(HudangError, match="chain-held"):
+        laptop.send(2)
+    assert_holds(site)
+    for _ in range(5):
+        with site.county.log.writing() as tx:
+            first = quarantine.waiting(tx)[0]
+            quarantine.decide(site.county, site.by, tx, first.id, quarantine.AGREED, "x")
+    assert_holds(site)
