@@ -364,10 +364,11 @@ def windows(year: Year) -> None:
     for key in ("dossier", "visit"):
         window.go(Destination(key=key, id=household))
         until(program, lambda: not program.background.desk.busy)
-    masked.CLIPBOARD_SECONDS = 1  # instead of ten
-    masked.copy_briefly(MARKERS["copied"] + MARKERS["identity 5"])
-    assert program.application.clipboard().text()
-    until(program, lambda: not program.application.clipboard().text())
+    copied = MARKERS["copied"] + MARKERS["identity 5"]
+    masked.copy_briefly(copied)
+    assert program.application.clipboard().text() == copied
+    masked.forget_copied(copied)  # what its timer does ten seconds later
+    assert not program.application.clipboard().text()
     program.lock()
     until(program, lambda: bool(restarted))
 
