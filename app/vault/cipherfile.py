@@ -12,6 +12,8 @@ What holds for every open (reasons and measurements: security.md 2.3):
 - A journal that still has to be rolled back is proved whole first (`rollback`), for SQLite believes it: one flipped
   bit ends the rollback early without an error, or makes the file terabytes long. It is then reported (`opened_hot`)
   until `recovered()` is called, also over further crashes: the caller walks the chain and folds again.
+- While the file is open a mark lies beside it. Found at an opening without any journal, it says that a journal may have
+  been taken away: that opening counts as hot too.
 - SQL can neither attach a file nor load a library. Errors carry no values.
 
 Errors of the database engine become VaultProblem in one place (`_translate`). Everything else (a broken
@@ -27,7 +29,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,7 @@ _OPEN: set[Path] = set()
 _PLAIN_MAGIC = b"SQLite format 3\0"
 _JOURNAL = "-journal"
 _UNPROVEN = "-unproven"
+_OPENED = "-open"
 _NEXT = "-next"
 _READING = "hudang_reading"
 # Where SQLite puts its locks (https://www.sqlite.org/lockingv3.html): pending, reserved, shared.
@@ -249,9 +252,7 @@ class CipherFile:
             try:
                 settle()
             finally:
-                self.engine.dispose()
-                self._close_reader()
-                _OPEN.discard(self.path.resolve())
+                self._let_go()
             settle_renewal(self.path, key)
             renewed = open_existing(self.path, key)
             with self._gate:
@@ -284,9 +285,14 @@ class CipherFile:
             raise RuntimeError("a file is not closed inside its transaction")
         with self._turn:
             self._closed = True
-            self.engine.dispose()
-            self._close_reader()
-            _OPEN.discard(self.path.resolve())
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self.engine.dispose()
+        self._close_reader()
+        _OPEN.discard(self.path.resolve())
+        with suppress(OSError):  # it only costs the next opening a look at everything
+            _beside(self.path, _OPENED).unlink(missing_ok=True)
 
     @contextmanager
     def _taking_turn(self) -> Iterator[None]:
@@ -359,7 +365,7 @@ def open_existing(path: Path, key: DatabaseKey, *, shielded: bool = True) -> Cip
     waits = waits_for_rollback(path)
     if waits:
         _assert_whole_journal(path, key)
-    hot = marked or waits
+    hot = marked or waits or _has_lost_its_journal(path)
     if hot and not marked:
         # Written before the rollback removes the sign, so that a crash in between loses nothing of it.
         disk.write_whole(unproven, b"")
@@ -375,6 +381,8 @@ def open_existing(path: Path, key: DatabaseKey, *, shielded: bool = True) -> Cip
         # SQLite takes no notice of half a page at the end. After a rollback there is none.
         if path.stat().st_size % PAGE_BYTES:
             raise VaultProblem("vault-cut")
+        with suppress(VaultProblem):  # a full disk, a folder that takes nothing: it is read, not written
+            disk.write_whole(_beside(path, _OPENED), b"")
     except BaseException:
         file.close()
         raise
@@ -392,7 +400,7 @@ def _make_empty(path: Path) -> None:
 
 def _remove_with_journal(path: Path) -> None:
     with disk.disk_errors():
-        for each in (_beside(path, _JOURNAL), path):
+        for each in (_beside(path, _JOURNAL), _beside(path, _OPENED), path):
             each.unlink(missing_ok=True)
 
 
@@ -441,6 +449,14 @@ def waits_for_rollback(path: Path) -> bool:
                 return journal.read(1) not in (b"", b"\0")
         except FileNotFoundError:
             return False
+
+
+def _has_lost_its_journal(path: Path) -> bool:
+    """The program that had the file open did not close it, and no journal lies there: it was cut off before its first
+    write, or somebody took away a journal with which half a commit would have been rolled back."""
+    with disk.disk_errors():
+        journal = _beside(path, _JOURNAL)
+        return _beside(path, _OPENED).exists() and not (journal.exists() and journal.stat().st_size)
 
 
 def _assert_whole_journal(path: Path, key: DatabaseKey) -> None:

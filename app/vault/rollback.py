@@ -9,7 +9,8 @@ damaged later; then nothing is touched.
 A part is a header and `records` pages as they were (https://www.sqlite.org/fileformat2.html#the_rollback_journal).
 Beside SQLite's own sums, which look at every 200th byte, each page proves itself by SQLCipher's HMAC-SHA-512 over
 content, IV and page number (https://www.zetetic.net/sqlcipher/design/).
-What cannot be seen here: a journal that has vanished as a whole, or behind one of its parts.
+What cannot be seen here: a journal that has vanished as a whole (`cipherfile` marks open files for that), or behind one
+of its parts.
 """
 
 from __future__ import annotations

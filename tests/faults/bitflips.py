@@ -6,8 +6,7 @@ What "without effect" means is decided by content: every row of every table, eve
 of a packet is compared with what it was before. No error is not enough.
 
 The hot journal is one that a kill left in the middle of a commit, under every mixture of old and new pages that a power
-cut may leave with it: the flip may be told, or the state before the save may come back. A journal is never cut to
-nothing here: one that has vanished as a whole leaves no trace by which anybody could know of it.
+cut may leave with it: the flip may be told, or the state before the save may come back. It may also be empty or gone.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ NAME = "bitflips"
 TITLE = "G3: single flipped bits and cuts in every kind of file, told or without effect"
 
 EXPORT = Path(__file__).resolve().parent.parent / "vectors" / "export.bin"
-JOURNAL = DATABASE + "-journal"
+JOURNAL, MARK = DATABASE + "-journal", DATABASE + "-open"
 TRIED_MS = 10_000_000
 NEW_PASSWORD = "另一句 很长的话 another sentence"
 TOLD, UNHARMED, BEFORE = "told", "unharmed", "before"
@@ -79,10 +78,10 @@ class Damage:
     bit: int | None
 
     @classmethod
-    def draw(cls, size: int, dice: chance.Random, *, leave: int = 0) -> Damage:
-        """Some damage to `size` bytes; at least `leave` bytes stay."""
+    def draw(cls, size: int, dice: chance.Random) -> Damage:
+        """Some damage to `size` bytes."""
         if not dice.randrange(CUTS):
-            return cls(dice.randrange(leave, size), None)
+            return cls(dice.randrange(size), None)
         return cls(dice.randrange(size), dice.randrange(8))
 
     def done_to(self, data: bytes) -> bytes:
@@ -294,6 +293,7 @@ def killed(vault: Path, folder: Path, *, spilling: bool) -> Hot:
     _, status = os.waitpid(process, 0)
     assert os.WIFSIGNALED(status), f"the commit was not killed: {status}"
     hot = Hot(before, (folder / DATABASE).read_bytes(), (folder / JOURNAL).read_bytes())
+    assert (folder / MARK).exists()
     assert hot.journal[:1] not in (b"", b"\0")
     assert hot.database[: len(before)] != before
     return hot
@@ -333,20 +333,24 @@ def hot_journal(folder: Path, dice: chance.Random) -> tuple[str, Damage]:
     """The journal that a killed commit left."""
     hot = dice.choice(scene().hot)
     size, chosen = len(hot.journal), dice.randrange(10)
-    damage = Damage.draw(size, dice, leave=1)
+    damage = Damage.draw(size, dice)
     if chosen < 3:  # the few bytes that say what the rest means
         damage = Damage(dice.randrange(1, 28), dice.randrange(8))
+    if chosen == 8:
+        damage = Damage(0, None)
     if chosen == 9:  # none: the state before the save must come back
         damage = Damage(size, None)
-    outcome = _rolled_back(folder, hot, hot.mixed(dice), damage)
+    outcome = _rolled_back(folder, hot, dice, damage)
     assert outcome == BEFORE or damage.place < size, "a whole journal was refused"
     return outcome, damage
 
 
-def _rolled_back(folder: Path, hot: Hot, left: bytes, damage: Damage) -> str:
+def _rolled_back(folder: Path, hot: Hot, dice: chance.Random, damage: Damage) -> str:
     vault = _copy(folder)
-    (vault / DATABASE).write_bytes(left)
-    (vault / JOURNAL).write_bytes(damage.done_to(hot.journal))
+    (vault / DATABASE).write_bytes(hot.mixed(dice))
+    (vault / MARK).write_bytes(b"")
+    if damage.place or dice.random() < 0.5:
+        (vault / JOURNAL).write_bytes(damage.done_to(hot.journal))
     outcome = _compared(lambda: opened(vault), scene().content)
     return BEFORE if outcome == UNHARMED else outcome
 
@@ -679,7 +683,7 @@ def lowered() -> str:
 def _is_silent(hot: Hot, dice: chance.Random, damage: Damage) -> bool:
     with empty_folder() as folder:
         try:
-            _rolled_back(folder, hot, hot.mixed(dice), damage)
+            _rolled_back(folder, hot, dice, damage)
         except AssertionError:
             return True
     return False

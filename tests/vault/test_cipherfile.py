@@ -76,7 +76,7 @@ def test_nothing_readable_stands_on_the_disk(path: Path, file: CipherFile) -> No
         connection.exec_driver_sql("UPDATE t SET body = 'changed-marker-' || n")
         connection.exec_driver_sql("CREATE TEMP TABLE picked AS SELECT body FROM t ORDER BY body DESC")
         on_disk = {item.name: item.read_bytes() for item in path.parent.iterdir()}
-    assert set(on_disk) == {path.name, path.name + "-journal"}
+    assert set(on_disk) == {path.name, path.name + "-journal", path.name + "-open"}
     for data in on_disk.values():
         for needle in (b"marker", "户".encode(), b"CREATE TABLE", KEY.raw, KEY.raw.hex().encode()):
             assert needle not in data
