@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import random as chance
 from dataclasses import replace
 
 import pytest
@@ -15,6 +17,7 @@ from app.ledger import chain as chains
 from app.ledger.entry import Act, decode_entry
 from app.models.queries import history
 from app.models.records.people import SIGNER
+from app.models.store import registers_of
 from app.models.tables import ENTRY, TABLES
 from app.sync.connection import Connection
 from app.vault import kept, recovery, slotfile
@@ -24,11 +27,12 @@ from county import administration, quarantine, revocation
 from county import recovery as office
 from county.administration import Author
 from county.keys import load_recovery
+from county.sequencer import Log
 from county.tables import QUARANTINE
 from tests.county.conftest import CHEAP, Site
 from tests.county.laptop import clock
 from tests.county.verdicts import assert_holds
-from tests.sync.laptops import PASSWORD, Laptop
+from tests.sync.laptops import GROUP, HOUSEHOLD, PASSWORD, Laptop
 from tests.sync.test_with_county import Enrol, enrol  # noqa: F401 - fixture
 
 NEW = "一句 新的 很长的话 another one"
@@ -71,6 +75,13 @@ def groups(site: Site) -> dict[bytes, str]:
     with site.county.log.reading() as tx:
         table = TABLES[8]
         return {row.id: row.villager_group for row in tx.execute(select(table))}
+
+
+def live(of: Vault | Log, homes: list[bytes]) -> dict[bytes, set[tuple[bytes, object]]]:
+    """What the registers hold of the groups of these households, disputes and all."""
+    with of.reading() as tx:
+        found = {home: registers_of(tx, HOUSEHOLD, home).get(GROUP) for home in homes}
+        return {home: {(dot, at[1]) for dot, at in one.live.items()} if one else set() for home, one in found.items()}
 
 
 def assert_same(site: Site, laptop: Laptop) -> None:
@@ -317,4 +328,50 @@ def test_a_lost_laptop_that_turns_up_hands_in_its_work(site: Site, enrol: Enrol)
     assert groups(site)[home] == "一组"
     with pytest.raises(CountyRefusal, match="chain-held"):
         laptop.exchange()  # it gets nothing any more, not even this
+    assert_holds(site)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_meanwhile_both_sides_end_alike(site: Site, enrol: Enrol, seed: int) -> None:  # noqa: F811
+    """Two laptops work on the same households, a key ends in the middle, decisions come at random between reports."""
+    dice = chance.Random(seed)
+    laptop, other = enrol(), enrol("覃试二", "云台镇")
+    homes = sorted(laptop.groups())[:2]
+
+    def work(one: Laptop) -> None:
+        for _ in range(dice.randrange(1, 5)):
+            one.write(dice.choice(homes), f"{dice.randrange(100)}组")
+
+    def decide_some(share: float) -> None:
+        while dice.random() < share:
+            with site.county.log.reading() as tx:
+                left = quarantine.waiting(tx)
+            if not left:
+                return
+            decide_all(site, dice.choice([quarantine.AGREED, quarantine.REFUSED]))
+
+    def report(one: Laptop) -> None:
+        with contextlib.suppress(CountyRefusal):
+            one.exchange()
+
+    for one in (laptop, other, laptop):
+        work(one)
+        if dice.random() < 0.7:
+            report(one)
+    work(laptop)
+    take(laptop, answer(site, ask(laptop), compromised=True))
+    for _ in range(4):
+        work(dice.choice([laptop, other]))
+        report(dice.choice([laptop, other]))
+        decide_some(0.6)
+    report(laptop)
+    decide_some(1.1)
+    for one in (laptop, other, laptop):
+        one.sync()
+    assert waiting(laptop) == 0
+    there = groups(site)
+    for one in (laptop, other):
+        assert {home: there.get(home) for home in homes} == {home: one.groups().get(home) for home in homes}
+        assert live(one.vault, homes) == live(site.county.log, homes)
+        one.assert_fold_is_tables()
     assert_holds(site)
