@@ -13,9 +13,10 @@ from app.casework.visits import PhotoDraft
 from app.errors import ChainBroken
 from app.ledger.entry import signed_bytes
 from app.ledger.signatures import verify_signature
-from app.models.queries import history, households, places, visits
+from app.models.queries import history, households, oversight, places, visits
 from app.models.queries.history import ActDetail, Origin
 from app.models.queries.households import AttachmentRow, CardRow, HouseholdRow, Sheet
+from app.models.queries.oversight import Proposed
 from app.models.queries.places import Area
 from app.models.queries.visits import VisitRow
 from app.models.records.registry import BY_NAME
@@ -42,7 +43,8 @@ class Glance:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
     """The whole file. `names` are the names of whatever links and authors point at, as they may be seen; `origins` say
-    who said a value (by dot); `acts` are the newest `ACTS_SHOWN` of `acts_of_all`."""
+    who said a value (by dot); `acts` are the newest `ACTS_SHOWN` of `acts_of_all`; `proposed` is
+    the ending of the file that waits for a second person."""
 
     row: HouseholdRow
     sheet: Sheet
@@ -58,6 +60,7 @@ class Dossier:
     names: Mapping[bytes, str]
     areas: Mapping[bytes, Area]
     seen: Seen
+    proposed: Proposed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,9 @@ def read(desk: Desk, household: bytes) -> Dossier | None:
             names=names(tx, seen, [household]),
             areas=places.areas(tx),
             seen=seen,
+            proposed=next(
+                (each for each in oversight.proposals(tx, pending=True) if each.household == household), None
+            ),
         )
 
 

@@ -25,6 +25,7 @@ HOUSEHOLD, MEMBER, VISIT = (BY_NAME[name].number for name in ("household", "memb
 VIEWING = BY_NAME["viewing"]
 Names = Mapping[bytes, str]
 _ONLY_PROGRAMS_READ = frozenset({Type.BYTES, Type.LINK})
+FIELDS_NAMED = 3  # more are counted
 _NO_NAMES = frozenset({"household", "visit", "proposal", "decision"})  # links to what has no name of its own
 
 
@@ -83,8 +84,10 @@ def gist(detail: ActDetail, seen: Seen) -> str:
     if act == Act.VISIT:
         return _word_of(detail, seen, "visit", "summary")
     if act == Act.REVEAL:
-        looked = [_word_of(detail, seen, "viewing", "fields"), _word_of(detail, seen, "viewing", "reason")]
-        return tr("：").join(word for word in looked if word)
+        fields = _word_of(detail, seen, "viewing", "fields")
+        count = len(fields.split(tr("、")))
+        looked = fields if count <= FIELDS_NAMED else tr("{count} 项", count=count)
+        return " · ".join(word for word in (looked, _word_of(detail, seen, "viewing", "reason")) if word)
     if act == Act.PROPOSE:
         return _word_of(detail, seen, "proposal", "matter")
     if act == Act.DECIDE:

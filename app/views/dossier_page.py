@@ -15,6 +15,7 @@ from PySide6.QtGui import QIcon, QResizeEvent
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QMenu, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from app.casework import cards, dossiers, files
+from app.casework.countersigning import VOID_FILE, NewProposal
 from app.casework.desk import Desk, Written, write
 from app.casework.dossiers import Dossier, OpenedAct
 from app.models.codelists import codelist
@@ -25,9 +26,11 @@ from app.models.rules.rights import Action
 from app.models.summaries import WANTED_OF_HOUSEHOLD, WANTED_OF_MEMBER
 from app.sync.journal import Touched
 from app.text import tr
+from app.vault.attempts import Attempts
 from app.views import act_words, theme
 from app.views.act_dialog import ActDialog
 from app.views.background import Background
+from app.views.countersign_dialog import AGREED, Countersign
 from app.views.dossier_parts import (
     HOUSEHOLD_GROUPS,
     MEMBER_GROUPS,
@@ -57,10 +60,10 @@ HISTORY_WIDTH = 296
 class DossierPage(Page):
     """The file of one household."""
 
-    def __init__(self, desk: Desk, background: Background) -> None:
+    def __init__(self, desk: Desk, background: Background, attempts: Attempts | None = None) -> None:
         super().__init__()
         self.title = tr("户档")
-        self._desk, self._background = desk, background
+        self._desk, self._background, self._attempts = desk, background, attempts
         self.household: bytes | None = None
         self.dossier: Dossier | None = None
         self._member: bytes | None = None
@@ -143,6 +146,8 @@ class DossierPage(Page):
         self.adding = menu.addAction(tr("添加成员"))
         self.adding.triggered.connect(self._begin_member)
         menu.addAction(tr("户码")).triggered.connect(lambda: self.go_to_section("card"))
+        self.voiding = menu.addAction(tr("作废这份档案…"))
+        self.voiding.triggered.connect(self.countersign)
         fold = menu.addAction(tr("收起或展开时间线"))
         fold.triggered.connect(self._fold)
         opens(self.more, menu)
@@ -322,6 +327,13 @@ class DossierPage(Page):
         self.timeline.show_happenings(act_words.happenings(dossier.acts, dossier.names, dossier.seen, now))
         self._permit()
         self._show_hidden()
+        if dossier.proposed is not None:
+            self.notice.say(
+                tr("这份档案已提请作废，等另一个人会签：{reason}", reason=dossier.proposed.reason),
+                "warning",
+                action=tr("会签"),
+                do=self.countersign,
+            )
         self.history_count.setText(tr("{count} 次", count=dossier.acts_of_all))
         self._mark_sections(dossier)
         self._arrange()
@@ -339,10 +351,42 @@ class DossierPage(Page):
         self.member_view.permit(member)
         self.members.add.setVisible(member)
         self.adding.setVisible(member)
+        self.voiding.setVisible(self._may(Action.VOID, "household"))
         self.visit.setVisible(self._may(Action.WRITE, "visit"))
         self.print.setVisible(self._may(Action.PRINT, "household"))
         if not household:
             self.household_view.heading.remark.setText(tr("您的角色可以看这份档案，不能修改"))
+
+    def countersign(self, _checked: bool = False) -> None:
+        """End the file, by two people; go on where a proposal waits."""
+        dossier = self.dossier
+        if dossier is None:
+            return
+        waiting = dossier.proposed
+
+        def make(reason: str) -> NewProposal:
+            return NewProposal(id=self._desk.new_id(), matter=VOID_FILE, reason=reason, household=dossier.row.id)
+
+        dialog = Countersign(
+            self,
+            self._desk,
+            self._background,
+            self._attempts,
+            title=tr("作废{name}这一户的档案", name=dossier.row.head_name),
+            text=tr("这一户和户里的人不再出现在名单里，记录都留着，查得到。要另一个人同意才算数。"),
+            make=make,
+            waiting=waiting.id if waiting is not None else None,
+            reason=tr("已提请：{reason}", reason=waiting.reason) if waiting is not None else "",
+        )
+        dialog.decided.connect(self._on_decided)
+        dialog.open()
+
+    def _on_decided(self, _proposal: bytes, outcome: str) -> None:
+        if outcome == AGREED:
+            self.told.emit(tr("这份档案已作废，待上报"))
+            self.wanted.emit(Destination(key="households"))
+        else:
+            self.notice.say(tr("会签的人不同意，档案没有动。"), "info")
 
     def _ask_reveal(self, view: SheetView, at: QWidget) -> None:
         record = self.dossier.sheet if view is self.household_view and self.dossier else self._record()
@@ -355,6 +399,11 @@ class DossierPage(Page):
         left = self.revealer.left
         self.household_view.show_hidden(self.revealer.shows(self.household), left)
         self.member_view.show_hidden(self.revealer.shows(self._member), left)
+        record = self._record()
+        if record is not None and self.dossier is not None:
+            seen = portrait(record, self.dossier.seen, self._desk.today())
+            name = str(record["name"] or "") if self.revealer.shows(record.id) else seen.name
+            self.member_view.tell(name, tr("未满 14 岁") if seen.child else seen.relation)
         known: list[bytes] = []
         if self.dossier is not None:
             known = [visit.id for visit in self.dossier.visits] + [photo.id for photo in self.dossier.photos]
@@ -496,10 +545,9 @@ class DossierPage(Page):
                 self._arrange()
             return
         assert self.dossier is not None
-        dossier, seen = self.dossier, portrait(record, self.dossier.seen, self._desk.today())
-        self.member_view.tell(seen.name, tr("未满 14 岁") if seen.child else seen.relation)
+        dossier = self.dossier
         self.member_view.show_record(record, dossier.origins, dossier.names, self._desk.clock(), dossier.seen)
-        self.member_view.show_hidden(self.revealer.shows(self._member), self.revealer.left)
+        self._show_hidden()
 
     def _begin_member(self) -> None:
         self.go_to_section("members")

@@ -20,10 +20,13 @@ from app.models.queries import households
 from app.models.queries.households import Filter, HouseholdRow
 from app.models.records.registry import BY_NAME
 from app.models.rules.masking import Surface
+from app.models.rules.rights import Action
 from app.text import tr
+from app.vault.attempts import Attempts
 from app.views import theme
 from app.views.background import Background
 from app.views.dossier_parts import portrait
+from app.views.export_dialog import ExportDialog
 from app.views.page import Destination, Page
 from app.views.parts import standing
 from app.views.parts.form import Sheet
@@ -85,10 +88,16 @@ KINDS: tuple[tuple[str, str], ...] = (
 class HouseholdsPage(Page):
     """The list of households. `print_wanted` and everything else goes by `wanted`."""
 
-    def __init__(self, desk: Desk, background: Background, settings: QSettings | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        background: Background,
+        settings: QSettings | None = None,
+        attempts: Attempts | None = None,
+    ) -> None:
         super().__init__()
         self.title = tr("农户")
-        self._desk, self._background = desk, background
+        self._desk, self._background, self._attempts = desk, background, attempts
         self._filter = Filter()
         self._order, self._descending = "walk", False
         self._open_first = self._reading = False
@@ -98,6 +107,12 @@ class HouseholdsPage(Page):
         self.search.done.connect(self._to_list)
         self.new_file = button(tr("建档"), icon="pen", tip="Ctrl+N")
         self.new_file.clicked.connect(lambda: self.wanted.emit(Destination(key="open_file")))
+        self.export = button(tr("导出…"), "quiet")
+        self.export.clicked.connect(self.open_export)
+        if not desk.rights.may_anywhere(Action.EXPORT, "household"):
+            self.export.hide()
+        if not desk.rights.may_anywhere(Action.WRITE, "household"):
+            self.new_file.hide()
         shortcut = QAction(self)
         shortcut.setShortcut(QKeySequence("Ctrl+N"))
         shortcut.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -142,7 +157,10 @@ class HouseholdsPage(Page):
         left.addLayout(top)
         left.addWidget(filter_bar)
         left.addWidget(holder, 1)
-        left.addWidget(self.count)
+        foot = row(gap=theme.INSIDE)
+        foot.addWidget(self.count, 1)
+        foot.addWidget(self.export)
+        left.addLayout(foot)
         content = QWidget()
         whole = row(gap=theme.BETWEEN)
         whole.setContentsMargins(theme.MARGIN, theme.BETWEEN, theme.MARGIN, theme.INSIDE)
@@ -205,6 +223,13 @@ class HouseholdsPage(Page):
         for group, number in groups:
             words = tr("{group}（{count} 户）", group=group or tr("没有小组"), count=number)
             menu.addAction(words).triggered.connect(partial(self._choose_group, group))
+
+    def open_export(self, _checked: bool = False) -> None:
+        """导出… what the list shows."""
+        count = self.table.rows.rowCount()
+        dialog = ExportDialog(self, self._desk, self._background, self._attempts, self._filter, count)
+        dialog.exported.connect(partial(self.notice.say, tone="accent"))
+        dialog.open()
 
     # --- narrowing ---
 
@@ -356,8 +381,13 @@ class Peek(QWidget):
             self.revealer.hide()
         self._household = household
         self._background.desk.cancel(self._ticket)
-        for choice in (self.open, self.visit, self.print):
-            choice.setEnabled(household is not None)
+        for choice, action, kind in (
+            (self.open, Action.VIEW, "household"),
+            (self.visit, Action.WRITE, "visit"),
+            (self.print, Action.PRINT, "household"),
+        ):
+            may = household is not None and self._desk.rights.may(action, kind, (household.grid, household.village))
+            choice.setEnabled(may)
         if household is None:
             self._clear()
             return

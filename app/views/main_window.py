@@ -29,6 +29,7 @@ from app.views import theme
 from app.views.background import Background
 from app.views.page import Destination, Page
 from app.views.parts.notices import Question
+from app.views.parts.watermark import Watermark
 from app.views.parts.words import Elided, button, column, label, restyle, row, surface
 
 RAIL = 132
@@ -67,6 +68,7 @@ class MainWindow(QMainWindow):
         self._start = places[0].key
         self._here: Destination | None = None
         self._past: list[Destination] = []
+        self.watermark: Watermark | None = None
         self._warnings: dict[str, str] = {}
         self._rail_group = QButtonGroup(self)
         self.rail: dict[str, QToolButton] = {}
@@ -193,6 +195,11 @@ class MainWindow(QMainWindow):
         self.curtain.setVisible(bool(text))
         self._curtain_text.setText(text)
         self.centre.setVisible(not text)
+
+    def mark(self, words: Callable[[], tuple[str, str]]) -> None:
+        """Lay a watermark over the pages: who and where, when and on which device."""
+        self.watermark = Watermark(self.pages, words)
+        self.pages.currentChanged.connect(lambda _place: self.watermark.raise_() if self.watermark else None)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closed.emit()

@@ -53,7 +53,7 @@ class Masked(QWidget):
         super().__init__()
         self.field, self.shown = field, shown
         self.lifted = False
-        self.text = label(shown.text, "value", wrap=wrap)
+        self.text = label(shown.text, "value", wrap=True)
         self.text.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.text.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.text.customContextMenuRequested.connect(self._offer_copy)
@@ -63,7 +63,7 @@ class Masked(QWidget):
             self.eye.hide()
             self.text.setToolTip(tr("您的角色看不到这一项"))
         line = row(gap=theme.NEAR)
-        line.addWidget(self.text, 1 if wrap else 0)
+        line.addWidget(self.text, 1 if wrap else 0, Qt.AlignmentFlag.AlignTop)
         line.addWidget(self.eye, 0, Qt.AlignmentFlag.AlignTop)
         if not wrap:
             line.addStretch(1)

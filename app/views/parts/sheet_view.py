@@ -36,7 +36,7 @@ from app.views.parts.words import Heading, button, column, label, restyle, row, 
 
 Groups = Sequence[tuple[str, Sequence[str]]]
 LABEL_WIDTH = 132
-TWO_FROM = 600
+TWO_FROM = 660
 
 
 def group_fields(kind: RecordKind, groups: Groups, without: Sequence[str] = ()) -> list[tuple[str, list[Field]]]:

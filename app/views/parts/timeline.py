@@ -42,6 +42,7 @@ class Timeline(QWidget):
         while (item := self._column.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
+                widget.hide()
                 widget.deleteLater()
         self.lines = []
         for place, happening in enumerate(happenings):
