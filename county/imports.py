@@ -19,6 +19,7 @@ from sqlalchemy import select
 
 from app.errors import InputProblem
 from app.ledger.act import Said
+from app.ledger.authority import KINDS
 from app.ledger.encoding import encode
 from app.ledger.entry import Act
 from app.models.fields import LIFE, RecordKind, Value
@@ -30,7 +31,7 @@ from app.models.store import Transaction, registers_of, stored_items
 from app.models.tables import ENTRY, STREAM, TABLES
 from app.progress import Progress, Steps
 from app.workbooks.register import Fault, HouseholdRows, MemberRow, Register, Severity
-from county.administration import Area, Areas, Author, County, Deed, new_area
+from county.administration import Area, Areas, Author, County, Deed, check_authority, new_area
 
 SLICE: Final = 32  # households in one transaction
 
@@ -103,7 +104,8 @@ class _Known:
 
 def import_register(county: County, by: Author, register: Register) -> Steps[Outcome]:
     """Write what `register` says and the county does not know; InputProblem("import-other-county",
-    "import-demo-differs"). Each step has committed."""
+    "import-demo-differs" | "not-allowed"). Each step has committed. The register is the office's own word about places
+    and households: only an administrator for everything may give it."""
     if register.demo != county.demo:
         raise InputProblem("import-demo-differs")
     others = [one for one in register.households if one.county not in ("", county.name)]
@@ -113,6 +115,7 @@ def import_register(county: County, by: Author, register: Register) -> Steps[Out
     outcome = Outcome()
     groups = _groups(register)
     with county.log.reading() as tx:
+        check_authority(tx, by, *KINDS)
         known = _Known(tx)
     done = 0
     for start in range(0, len(register.households), SLICE):
