@@ -1,10 +1,11 @@
 """G2: the power goes at any moment of a laptop's work; the vault is opened again and held to its word.
 
 A round is one traced run of all works (`recording`): an ordinary day, an import that is larger than the cache, photos,
-a newer schema, people and passwords, a vault being made. A case is one state of the disk that a power cut at one
-moment of one work could have left by the model of `replay`, which says what it leaves out: all, none, a prefix, any
-subset, or any sectors of what no sync covers, names before data and data before names. It is laid into a folder and
-opened as the program opens a vault. Whatever was acknowledged before that moment must be there.
+a newer schema, people and passwords, keys renewed, a forgotten password, a vault that was cut off before, backups, a
+vault being made. A case is one state of the disk that a power cut at one moment of one work could have left by the
+model of `replay`, which says what it leaves out: all, none, a prefix, any subset, or any sectors of what no sync
+covers, names before data and data before names. It is laid into a folder and opened as the program opens a vault.
+Whatever was acknowledged before that moment must be there.
 
 On a real laptop a disk may lie about a sync; no program can help that, and none of this shows it.
 """
@@ -31,8 +32,8 @@ RELEASE = 100_000
 DRIVES = ("app/vault", "app/models", "app/ledger", "app/sync/journal.py")
 
 ROUND = 2_000  # states of one traced run
-WEAK = ("sync-off", "wal-normal")
-TRIES = 210
+WEAK = ("sync-off", "wal-normal", "names-unsynced", "files-unsynced")
+TRIES = 150
 
 
 def unable() -> str:
@@ -64,7 +65,7 @@ def case(number: int, folder: Path, recipe: str = "") -> str:
 
 
 def lowered() -> str:
-    """The same with weaker settings of the database must lose saves."""
+    """The same with weaker settings of the database, or without syncs of the other files, must lose something."""
     seen = []
     for recipe in WEAK:
         found = failures(recipe, TRIES)

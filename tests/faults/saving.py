@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random as chance
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ from app.models.store import Transaction
 from app.models.tables import DERIVED, ENTRY, PAYLOAD
 from app.progress import Steps
 from app.sync import journal
-from app.vault import backups, cipherfile, kept, recovery, slots
+from app.vault import backups, cipherfile, disk, kept, recovery, slots
 from app.vault.backups import Backup
 from app.vault.kept import KEPT, KeptDraft
 from app.vault.slotfile import KdfParameters
@@ -116,7 +117,7 @@ def unlock(folder: Path, password: str = PASSWORD) -> Vault:
 # --- lowering a protection ------------------------------------------------------------------------------------
 
 # Lines of the recipe that are changed on purpose: pragma -> (what is asked for, what it then reports).
-RECIPES = {
+RECIPES: dict[str, dict[str, tuple[str, str]]] = {
     "": {},
     "delete-full": {"synchronous": ("FULL", "2")},
     "sync-off": {"synchronous": ("OFF", "0")},
@@ -124,21 +125,30 @@ RECIPES = {
     "wal-full": {"journal_mode": ("WAL", "wal"), "synchronous": ("FULL", "2")},
     # Pages go to the file long before the commit, and nothing could take them back.
     "no-journal": {"journal_mode": ("OFF", "off"), "cache_size": ("-20", "-20")},
+    # Not the database's: slot files, photos and backups without a sync of their folders, or without any.
+    "names-unsynced": {},
+    "files-unsynced": {},
 }
 
 
 @contextmanager
 def recipe(name: str) -> Iterator[None]:
-    """Vaults are opened by another recipe than the program's."""
+    """Vaults are opened, and files written, by another recipe than the program's."""
     lines, expected = cipherfile._AFTER_KEY, cipherfile._EXPECTED
     changed = RECIPES[name]
     kept_lines = tuple(line for line in lines if line.split()[1] not in changed)
     cipherfile._AFTER_KEY = kept_lines + tuple(f"PRAGMA {pragma} = {asked}" for pragma, (asked, _) in changed.items())
     cipherfile._EXPECTED = {**expected, **{pragma: reported for pragma, (_, reported) in changed.items()}}
+    sync, sync_folder = os.fsync, disk.sync_folder
+    if name == "names-unsynced":
+        disk.sync_folder = lambda folder: None
+    elif name == "files-unsynced":
+        os.fsync = lambda handle: None
     try:
         yield
     finally:
         cipherfile._AFTER_KEY, cipherfile._EXPECTED = lines, expected
+        os.fsync, disk.sync_folder = sync, sync_folder
 
 
 @contextmanager
