@@ -19,6 +19,7 @@ from app.models.queries import history
 from app.models.records.people import SIGNER
 from app.models.store import registers_of
 from app.models.tables import ENTRY, TABLES
+from app.sync import exchange
 from app.sync.connection import Connection
 from app.vault import kept, recovery, slotfile
 from app.vault.recovery import Answer, Request
@@ -32,7 +33,7 @@ from county.tables import QUARANTINE
 from tests.county.conftest import CHEAP, Site
 from tests.county.laptop import clock
 from tests.county.verdicts import assert_holds
-from tests.sync.laptops import GROUP, HOUSEHOLD, PASSWORD, Laptop
+from tests.sync.laptops import GROUP, HOUSEHOLD, PASSWORD, Laptop, finished
 from tests.sync.test_with_county import Enrol, enrol  # noqa: F401 - fixture
 
 NEW = "一句 新的 很长的话 another one"
@@ -375,3 +376,33 @@ def test_whatever_happens_meanwhile_both_sides_end_alike(site: Site, enrol: Enro
         assert live(one.vault, homes) == live(site.county.log, homes)
         one.assert_fold_is_tables()
     assert_holds(site)
+
+
+@pytest.mark.parametrize("good_until", [None, 110])
+def test_a_key_that_ends_while_its_work_is_on_the_way(
+    site: Site,
+    enrol: Enrol,  # noqa: F811
+    good_until: int | None,
+) -> None:
+    laptop = enrol()
+    home = min(laptop.groups())
+    laptop.write_all([(home, f"{n}组") for n in range(150)])
+    chain, last = laptop.chain.state.id, laptop.chain.state.next_seq
+    line = laptop.county()
+    running = exchange.run(laptop.vault, line, random=os.urandom)
+    while laptop.chain.acknowledged < 30:
+        next(running)
+    with site.county.log.writing() as tx:
+        revocation.revoke(site.county, site.by, tx, revocation.of_chain(tx, chain.hex()), "x", good_until)
+    with pytest.raises(CountyRefusal, match="chain-held") as refused:
+        finished(running)
+    line.close()
+    held, taken = refused.value.facts["held"], laptop.chain.acknowledged
+    assert isinstance(held, int)
+    assert taken + held == last
+    assert good_until is None or taken == good_until + 1
+    assert 30 <= taken < last
+    with site.county.log.reading() as tx:
+        assert site.county.log.chains[chain].next_seq == taken
+        assert [one.seq for one in quarantine.waiting(tx)] == list(range(taken, last))
+    assert waiting(laptop) == held
