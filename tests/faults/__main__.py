@@ -1,8 +1,8 @@
 """`python -m tests.faults [names] [--upto N] [--jobs J] [--again] [--report] [--ci]`: the harnesses at release size.
 
-Runs the cases that are not done yet, stops at the first broken promise and says its number. May be killed at any moment;
-the next run goes on. A run of all harnesses writes docs/reliability.md, which takes some minutes because it lowers each
-protection on the way; so does `--report`. Exit code 0 when every promise held.
+Runs the cases that are not done yet, stops at the first broken promise and says its number. May be killed at any
+moment; the next run goes on. A run of all harnesses writes docs/reliability.md, which takes some minutes because it
+lowers each protection on the way; so does `--report`. Exit code 0 when every promise held.
 """
 
 from __future__ import annotations
