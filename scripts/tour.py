@@ -29,6 +29,7 @@ import pypdfium2
 import zxingcpp
 from PIL import Image
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.ledger import verify
@@ -207,6 +208,15 @@ class Tour:
     def correct(self) -> None:
         """修改 the household: a telephone that cannot be, then a good one and a remark."""
         hands = self.hands
+        hands.choose("显示遮住的")
+        reasons = self.application.activePopupWidget()
+        assert reasons is not None
+        hands.picture("reveal-reasons")
+        QTest.keyClick(reasons, Qt.Key.Key_Return)
+        hands.expect("遮上")
+        hands.settle(0.5)
+        hands.picture("dossier-revealed")
+        self.passed("遮住的内容：选了理由才显示，记了一次操作")
         hands.choose("修改")
         hands.tab_to("详细地址")
         hands.type(MARKERS["address"], replace=True)

@@ -111,9 +111,11 @@ class HouseholdsPage(Page):
         self.export.clicked.connect(self.open_export)
         if not desk.rights.may_anywhere(Action.EXPORT, "household"):
             self.export.hide()
-        if not desk.rights.may_anywhere(Action.WRITE, "household"):
+        self._may_open_files = desk.rights.may_anywhere(Action.WRITE, "household")
+        if not self._may_open_files:
             self.new_file.hide()
         shortcut = QAction(self)
+        shortcut.setEnabled(self._may_open_files)
         shortcut.setShortcut(QKeySequence("Ctrl+N"))
         shortcut.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         shortcut.triggered.connect(self.new_file.click)
@@ -275,7 +277,11 @@ class HouseholdsPage(Page):
             )
         elif not total:
             self.empty.tell(
-                tr("这里是您负责的农户。"), tr("还没有农户。上报一次，县里会发下来；也可以现在建档。"), tr("建档")
+                tr("这里是您负责的农户。"),
+                tr("还没有农户。上报一次，县里会发下来；也可以现在建档。")
+                if self._may_open_files
+                else tr("还没有农户。上报一次，县里会发下来。"),
+                tr("建档") if self._may_open_files else "",
             )
         if total and not self.table.currentIndex().isValid():
             self.table.selectRow(0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QTimer, Signal
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QMenu, QWidget
 
 from app.casework import revealing
@@ -20,6 +20,7 @@ from app.models.codelists import codelist
 from app.models.fields import RecordKind
 from app.text import tr
 from app.views.background import Background
+from app.views.parts.masked import CLIPBOARD_SECONDS, forget_copied
 from app.views.parts.notices import Question
 
 
@@ -50,6 +51,7 @@ class Revealer(QObject):
         self._second.setInterval(1000)
         self._second.timeout.connect(self.tick)
         page.installEventFilter(self)
+        QGuiApplication.clipboard().dataChanged.connect(self._on_copied)
 
     def shows(self, object_id: bytes | None) -> bool:
         """Whether an object is shown in full now."""
@@ -91,6 +93,12 @@ class Revealer(QObject):
         if event.type() == QEvent.Type.Hide:
             self.hide()
         return super().eventFilter(watched, event)
+
+    def _on_copied(self) -> None:
+        """Whatever is copied here while something is shown (from an open form, too) leaves the clipboard again."""
+        clipboard = QGuiApplication.clipboard()
+        if self._shown is not None and clipboard.ownsClipboard() and (text := clipboard.text()):
+            QTimer.singleShot(CLIPBOARD_SECONDS * 1000, partial(forget_copied, text))
 
     def _on_reason(self, reason: str, _checked: bool = False) -> None:
         if reason != revealing.OTHER:

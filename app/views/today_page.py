@@ -34,6 +34,7 @@ from app.casework.visits import VisitDraft
 from app.models.queries import households, visits
 from app.models.queries.households import Filter
 from app.models.queries.visits import DueRow
+from app.models.rules.rights import Action
 from app.text import tr
 from app.vault import kept
 from app.views import theme
@@ -101,7 +102,9 @@ class TodayPage(Page):
         self._list = QStackedLayout(stacked)
         self._list.addWidget(self.list)
         self._list.addWidget(self.empty)
-        self.visit = button(tr("记走访"), "accent", icon="pen", tip="Enter")
+        self._may_visit = desk.rights.may_anywhere(Action.WRITE, "visit")
+        says = tr("记走访") if self._may_visit else tr("打开档案")
+        self.visit = button(says, "accent", icon="pen" if self._may_visit else "", tip="Enter")
         self.visit.clicked.connect(lambda: self._visit(self.list.current()))
         self.accent = self.visit
         self.heading.add(self.visit)
@@ -232,7 +235,7 @@ class TodayPage(Page):
 
     def _visit(self, household: bytes | None, _checked: bool = False) -> None:
         if household is not None:
-            self.wanted.emit(Destination(key="visit", id=household))
+            self.wanted.emit(Destination(key="visit" if self._may_visit else "dossier", id=household))
 
 
 class Count(QFrame):

@@ -27,6 +27,7 @@ from app.models.codelists import codelist
 from app.models.fields import Value
 from app.models.records.registry import BY_NAME
 from app.models.rules import forms
+from app.models.rules.rights import Action
 from app.text import tr
 from app.views import theme
 from app.views.background import Background
@@ -87,6 +88,7 @@ class VisitPage(Page):
         self.draft: VisitDraft | None = None
         self._changed = False
         self._keeping = False
+        self._may_write = True
         self._pictures: dict[bytes, QImage] = {}
         self._tickets: list[int] = []
         self._built = False
@@ -250,6 +252,9 @@ class VisitPage(Page):
         if prepared.draft.household != self.household:
             return
         self.draft, self._changed = prepared.draft, False
+        household = prepared.glance.row
+        self._may_write = self._desk.rights.may(Action.WRITE, VISIT, (household.grid, household.village))
+        self.submit.setEnabled(self._may_write)
         self._pictures = dict(prepared.pictures)
         self.form.show_values(prepared.draft.values)
         self.context.show_household(prepared.glance, self._desk.today())
@@ -258,7 +263,9 @@ class VisitPage(Page):
         self._show_photos()
         self._show_changes()
         self._show_state()
-        if prepared.resumed:
+        if not self._may_write:
+            self.notice.say(tr("您的角色可以看走访，不能记走访。"), "info")
+        elif prepared.resumed:
             self.notice.say(tr("接着上次没有提交的草稿写。"), "info")
 
     def _show_head(self, glance: Glance) -> None:
@@ -306,7 +313,7 @@ class VisitPage(Page):
 
     def keep(self) -> None:
         """Keep the draft when it was changed."""
-        if self.draft is None or not self._changed or self._keeping:
+        if self.draft is None or not self._changed or self._keeping or not self._may_write:
             return
         self._rest.stop()
         self._changed, self._keeping = False, True
