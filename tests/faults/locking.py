@@ -25,7 +25,7 @@ from app.views.page import Destination
 from app.views.unlock import UnlockCard
 
 STAY, LOCK = "stay", "lock"
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0  # a machine may be busy
 PLACES = ("households", "upload", "log", "settings")
 CHEAP = KdfParameters(memory_kib=64, passes=1, lanes=1)
 

@@ -90,7 +90,7 @@ def run(folder: Path, victim: str | None, moment_s: float) -> list[str]:
                     if told[-1] == victim:
                         time.sleep(moment_s)
                         os.killpg(process.pid, signal.SIGKILL)
-            process.wait(120)
+            process.wait(600)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

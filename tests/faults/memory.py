@@ -133,7 +133,7 @@ def _writable(process: int) -> Iterator[tuple[int, int]]:
 
 
 def wait_for(holds: Callable[[], bool], what: str) -> None:
-    """Until it holds; AssertionError when it does not in a minute."""
+    """Until it holds; AssertionError when it does not in the end."""
     until = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < until, what
