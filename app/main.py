@@ -29,6 +29,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from app import config, hardening
 from app.casework import decoding, session
 from app.casework.opening import Opened, Opener
+from app.casework.safekeeping import Safe
 from app.ledger.act import Random
 from app.models.rules.lease import Standing, State
 from app.models.rules.policy import Policy
@@ -36,9 +37,9 @@ from app.text import tr
 from app.vault.attempts import Attempts
 from app.vault.slots import KdfParameters
 from app.views import power, settings_page, theme
-from app.views.background import Background
+from app.views.background import Background, Cancelled
 from app.views.colleagues_page import ColleaguesPage
-from app.views.door import Door
+from app.views.door import WAY_BACK, Door
 from app.views.dossier_page import DossierPage
 from app.views.households_page import HouseholdsPage
 from app.views.log_page import LogPage
@@ -115,7 +116,8 @@ class Program(QObject):
             kdf=kdf,
             forbid_thread=on_window_thread,
         )
-        self.door = Door(home, self.settings, background, self._opener)
+        self._safe = Safe(place=config.backups(home))
+        self.door = Door(home, self.settings, background, self._opener, self._safe)
         self.door.opened.connect(self._on_opened)
         self.door.given_up.connect(self._on_given_up)
         self._restart = restart or start_again
@@ -161,7 +163,7 @@ class Program(QObject):
         desk, lanes, settings = self.opened.desk, self.background, self.settings
         upload = UploadPage(desk, lanes, partial(self._opener.report, desk.vault))
         opened = self.opened.lease.standing is not Standing.UPLOAD_ONLY
-        look = SettingsPage(desk, lanes, settings, version=config.version(), with_people=opened)
+        look = SettingsPage(desk, lanes, settings, version=config.version(), safe=self._safe, with_people=opened)
         look_place = Place(key="settings", title=tr("设置"), icon="settings", page=look)
         upload_place = Place(key="upload", title=tr("上报"), icon="upload", page=upload)
         scan: ScanPage | None = None
@@ -200,6 +202,9 @@ class Program(QObject):
         window.closed.connect(self._on_closed)
         upload.clock_told.connect(lambda offset: window.warn("clock", clock_words(offset)))
         upload.exchanged.connect(self._watch)
+        upload.exchanged.connect(partial(self._back_up, exchanged=True))
+        if look.safekeeping is not None:
+            look.safekeeping.restore_wanted.connect(self._lock_for_the_way_back)
         self._show_lease(window, self.opened.lease)
         self._show_password_days(window, self.opened.password_days)
         look.appearance_chosen.connect(lambda _key: QTimer.singleShot(0, self._dress_again))
@@ -216,15 +221,18 @@ class Program(QObject):
             old.deleteLater()
         # The window's own events are few: a filter on the whole program would slow down every repaint.
         window.windowHandle().installEventFilter(self)
-        self._power = power.watch(window)
-        self._power.leaving.connect(self.lock)
+        self.watch = power.watch(window)
+        self.watch.leaving.connect(self.lock)
         self.idle.setInterval(desk.policy.idle_minutes * MINUTE_MS)
         self.idle.start()
         if not self.session.isActive():
             self.session.start(desk.policy.session_hours * 60 * MINUTE_MS)
         self.minder.start()
         window.go(at) if at is not None else window.start()
+        if not opened:
+            upload.notice.say(tr("太久没有上报，资料先收起来了。上报一次就能再看。"), "warning")
         self._read_outbox()
+        self._back_up(exchanged=False)
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
         """Somebody is there."""
@@ -250,6 +258,24 @@ class Program(QObject):
             self.show_window()
         else:
             self._show_lease(self.window, lease)
+
+    def _back_up(self, *, exchanged: bool) -> None:
+        """A backup when it is due: after an exchange, and once a day when anything changed."""
+        if self.opened is not None and not self._locking and not self._ended:
+            work = partial(self._safe.back_up_when_due, self.opened.desk, exchanged=exchanged)
+            self.background.courier.run(work, None, self._say_not_backed_up, owner=self)
+
+    def _say_not_backed_up(self, error: Exception) -> None:
+        """A stop is no failure: the next exchange makes it good."""
+        if not isinstance(error, Cancelled):
+            self._say_failed(error)
+
+    def _lock_for_the_way_back(self) -> None:
+        """恢复: at the door, where the vault is closed, with the backups of this workplace."""
+        if self.opened is not None:
+            self.settings.setValue(WAY_BACK, self.opened.desk.vault.folder.name)
+            self.settings.sync()
+            self.lock()
 
     def _show_lease(self, window: MainWindow, lease: State) -> None:
         words = ""

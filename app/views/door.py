@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,20 +22,27 @@ from app.casework import colleagues, recovering
 from app.casework.colleagues import Known
 from app.casework.opening import Opened, Opener
 from app.casework.recovering import Answered, Asked
-from app.errors import HudangError, InputProblem, VaultProblem
+from app.casework.safekeeping import Diagnosis, Safe
+from app.errors import HudangError, InputProblem
 from app.models.rules import passwords
 from app.models.rules.policy import Policy
-from app.progress import Progress
+from app.progress import Progress, Steps
 from app.sync.enrolment import Invited
 from app.text import tr
 from app.vault import slots
+from app.vault.backups import Backup
+from app.vault.backups import of_vault as backups_of
+from app.vault.salvage import Salvaged
 from app.vault.slots import KdfParameters
-from app.vault.vault import DATABASE, Vault
+from app.vault.vault import Vault
 from app.views.background import Background, Cancelled
+from app.views.damage import DamageCard
 from app.views.enrol import EnrolCard, Invitation
 from app.views.recovery import RecoveryCard, write_request
 from app.views.unlock import Colleague, OverdueCard, UnlockCard
 from app.views.workplaces import WorkplacesCard
+
+WAY_BACK = "door/way-back"  # the setting with the workplace whose backups the next door offers
 
 
 class Door(QObject):
@@ -44,9 +52,10 @@ class Door(QObject):
     opened = Signal(object)  # Opened
     given_up = Signal()
 
-    def __init__(self, home: Path, settings: QSettings, background: Background, opener: Opener) -> None:
+    def __init__(self, home: Path, settings: QSettings, background: Background, opener: Opener, safe: Safe) -> None:
         super().__init__()
-        self.home, self.settings, self.background, self.opener = home, settings, background, opener
+        self.home, self.settings, self.background = home, settings, background
+        self.opener, self.safe = opener, safe
         self.card: QWidget | None = None
         self._invited: Invited | None = None
         self._answer: Answered | None = None
@@ -59,7 +68,12 @@ class Door(QObject):
             self.show_enrol()
             return
         last = str(self.settings.value("last", ""))
-        self.show_unlock(next((place for place in found if place.name == last), found[0]))
+        place = next((place for place in found if place.name == last), found[0])
+        if self.settings.value(WAY_BACK, "") == place.name:
+            self.settings.remove(WAY_BACK)
+            self._show_damage(place, None)
+        else:
+            self.show_unlock(place)
 
     def show_enrol(self) -> None:
         """首次使用."""
@@ -77,7 +91,7 @@ class Door(QObject):
         try:
             people = Vault.people(folder)
         except HudangError as error:
-            self._say_unusable(folder, error)
+            self._diagnose(folder, error)
             return
         card = UnlockCard(
             self._name_of(folder),
@@ -99,17 +113,6 @@ class Door(QObject):
         card.chosen.connect(lambda name: self.show_unlock(found[name]))
         card.first_use.connect(self.show_enrol)
         self._show_card(card)
-
-    def _say_unusable(self, folder: Path, error: HudangError) -> None:
-        """The slots of a workplace cannot be read: the others may still be used. A folder that holds a database is a
-        vault with damaged keys, and nobody may be told to begin anew."""
-        if error.code == "not-a-vault" and (folder / DATABASE).exists():
-            error = VaultProblem("slots-altered")
-        self.show_workplaces()
-        assert self.card is not None
-        card = self.card
-        assert isinstance(card, WorkplacesCard)
-        card.say(error)
 
     def _give_up(self) -> None:
         if config.workplaces(self.home):
@@ -196,7 +199,7 @@ class Door(QObject):
         self.background.desk.run(
             partial(self.opener.unlock, folder, bytes.fromhex(key), password),
             partial(self._on_opened, folder),
-            self._on_locked,
+            partial(self._on_locked, folder),
             owner=self,
             progress=self._on_unlock_step,
         )
@@ -206,10 +209,16 @@ class Door(QObject):
             amount = f" {step.done:,} / {step.of:,}" if step.of else ""
             self.card.unlock.setText(f"{step.doing or tr('正在打开')}{amount}")
 
-    def _on_locked(self, error: Exception) -> None:
-        if not isinstance(self.card, UnlockCard):
-            return
-        self.card.say_wrong(known(error))
+    def _on_locked(self, folder: Path, error: Exception) -> None:
+        problem = known(error)
+        if problem.code in ("wrong-password", "too-soon"):
+            self._say_locked(problem)
+        else:
+            self._diagnose(folder, problem)
+
+    def _say_locked(self, problem: HudangError) -> None:
+        if isinstance(self.card, UnlockCard):
+            self.card.say_wrong(problem)
 
     def _ask_wait(self, folder: Path, key: str) -> None:
         """How long this person still has to wait: the limiter remembers over restarts."""
@@ -274,6 +283,104 @@ class Door(QObject):
     def _remember(self, folder: Path, what: str, value: str) -> None:
         self.settings.setValue(f"workplaces/{folder.name}/{what}", value)
 
+    # --- a vault that does not open ---
+
+    def _diagnose(self, folder: Path, problem: HudangError) -> None:
+        """It stayed closed for another reason than the password: what can be done?"""
+        self.background.desk.run(
+            partial(self.safe.diagnose, folder, problem),
+            partial(self._on_diagnosed, folder, problem),
+            lambda _error: self._on_diagnosed(folder, problem, None),
+            owner=self,
+        )
+
+    def _on_diagnosed(self, folder: Path, problem: HudangError, found: Diagnosis | None) -> None:
+        if found is not None:
+            self._show_damage(folder, found)
+        elif isinstance(self.card, UnlockCard):
+            self._say_locked(problem)
+        else:
+            self.show_workplaces()
+            assert isinstance(self.card, WorkplacesCard)
+            self.card.say(problem)
+
+    def _show_damage(self, folder: Path, found: Diagnosis | None) -> None:
+        """The ways out of damage; without a diagnosis the way back to a backup."""
+        try:
+            people = Vault.people(folder)
+        except HudangError:
+            people = []
+        backups = found.backups if found is not None else self._backups_of(folder)
+        last = str(self._remembered(folder, "person"))
+        card = DamageCard(self._name_of(folder), found, people, backups=backups, last=last)
+        card.salvage_wanted.connect(partial(self._salvage, folder))
+        card.restore_wanted.connect(partial(self._restore, folder))
+        card.folder_chosen.connect(self._find_backups)
+        card.room_wanted.connect(partial(self._make_room, folder))
+        card.finished.connect(lambda: self.show_unlock(folder))
+        card.elsewhere.connect(self.show_workplaces if found is not None else lambda: self.show_unlock(folder))
+        self._show_card(card)
+
+    def _backups_of(self, folder: Path) -> tuple[Backup, ...]:
+        try:
+            return tuple(backups_of(self.safe.place, folder.name))
+        except HudangError:
+            return ()
+
+    def _salvage(self, folder: Path, key: str, password: str) -> None:
+        work = partial(
+            self.safe.salvage,
+            folder,
+            bytes.fromhex(key),
+            password,
+            now_ms=self.opener.clock(),
+            unlocking=self.opener.attempts.unlock,
+        )
+        self._mend(work)
+
+    def _restore(self, folder: Path, backup: Backup, key: str, password: str) -> None:
+        work = partial(
+            self.safe.restore,
+            backup,
+            folder,
+            bytes.fromhex(key),
+            password,
+            now_ms=self.opener.clock(),
+            unlocking=self.opener.attempts.unlock,
+        )
+        self._mend(work)
+
+    def _mend(self, work: Callable[[], Steps[Salvaged]]) -> None:
+        self.background.desk.run(work, self._on_mended, self._on_not_mended, owner=self, progress=self._on_mending)
+
+    def _find_backups(self, name: str) -> None:
+        work = partial(self.safe.found_in, Path(name))
+        self.background.desk.run(work, self._on_backups, self._on_not_mended, owner=self)
+
+    def _make_room(self, folder: Path) -> None:
+        work = partial(self.safe.make_room, folder)
+        self.background.desk.run(work, self._on_room, self._on_not_mended, owner=self)
+
+    def _on_mending(self, step: Progress) -> None:
+        if isinstance(self.card, DamageCard):
+            self.card.step(step)
+
+    def _on_mended(self, salvaged: Salvaged) -> None:
+        if isinstance(self.card, DamageCard):
+            self.card.say_done(salvaged)
+
+    def _on_backups(self, found: list[Backup]) -> None:
+        if isinstance(self.card, DamageCard):
+            self.card.show_backups(found)
+
+    def _on_room(self, freed: int) -> None:
+        if isinstance(self.card, DamageCard):
+            self.card.say_freed(freed)
+
+    def _on_not_mended(self, error: Exception) -> None:
+        if isinstance(self.card, DamageCard):
+            self.card.say_failed(known(error))
+
     # --- a forgotten password ---
 
     def _show_recovery(self, folder: Path) -> None:
@@ -283,7 +390,7 @@ class Door(QObject):
         self.background.desk.run(
             partial(recovering.waiting, folder),
             partial(self._begin_recovery, folder, chosen),
-            self._on_locked,
+            lambda error: self._say_locked(known(error)),
             owner=self,
         )
 

@@ -1,18 +1,22 @@
 """建档: a household's file is opened with its head; the other members are added in the file.
 
 The ids are made when the form is opened, so that pressing 建档 twice opens one file. From an identity number the
-gender and the birth date are filled in where they are empty.
+gender and the birth date are filled in where they are empty. What was begun is kept when the page goes, also by
+locking, and stands here again.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.casework import files
+from app.casework import drafts, files
 from app.casework.desk import Desk, Written, write
+from app.casework.drafts import FormDraft
 from app.casework.files import NewFile
 from app.errors import InputProblem
 from app.models.fields import Value
@@ -32,6 +36,7 @@ from app.views.parts.words import Heading, button, column, label, row, surface
 HOUSEHOLD, MEMBER = BY_NAME["household"], BY_NAME["member"]
 OF_HOUSEHOLD = ("village", "grid", "villager_group", "natural_village", "address_detail", "household_type")
 ALSO_OF_HOUSEHOLD = ("contact_phone",)
+FORM = "open_file"
 OF_HEAD = ("name", "gender", "cert_type", "cert_no", "birth_date", "ethnicity", "health")
 
 
@@ -43,6 +48,8 @@ class OpenFilePage(Page):
         self.title = tr("建档")
         self._desk, self._background = desk, background
         self._new: tuple[bytes, bytes] | None = None
+        self._begun = False  # what stands here came from a draft
+        self._changed = False  # since it was kept
         self._built = False
 
     def _build(self) -> None:
@@ -68,8 +75,17 @@ class OpenFilePage(Page):
         foot = surface("foot")
         line = row()
         line.setContentsMargins(theme.MARGIN, theme.INSIDE, theme.MARGIN, theme.INSIDE)
+        self.told_draft = label(tr("接着上次没建完的填。"), "ok-note")
+        self.told_draft.hide()
+        self.clear = button(tr("清空重填"), "quiet")
+        self.clear.clicked.connect(self._clear)
+        self.clear.hide()
+        for form in (self.household, self.head):
+            form.changed.connect(self._on_changed)
         line.addWidget(label(tr("建好后存在本机，下次上报时送到县里。"), "note"))
+        line.addWidget(self.told_draft)
         line.addStretch(1)
+        line.addWidget(self.clear)
         line.addWidget(self.submit)
         foot.setLayout(line)
         content = QWidget()
@@ -84,15 +100,34 @@ class OpenFilePage(Page):
     def arrive(self, destination: Destination) -> None:
         if not self._built:
             self._build()
-        if self._new is not None and (self.household.touched() or self.head.touched()):
+        if self._touched():
             return
         self._new = (self._desk.new_id(), self._desk.new_id())
-        self._background.desk.run(partial(_areas, self._desk), self._show, self.say_error, owner=self)
+        self._background.desk.run(partial(_prepare, self._desk), self._show, self.say_error, owner=self)
 
-    def may_leave(self) -> str:
-        if self._new is not None and (self.household.touched() or self.head.touched()):
-            return tr("填的内容还没有建档，离开就丢了。")
-        return ""
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Whatever the reason for leaving, what was written is kept."""
+        super().hideEvent(event)
+        if self._new is not None and self._changed:
+            self._changed = False
+            values = {HOUSEHOLD.number: _readable(self.household), MEMBER.number: _readable(self.head)}
+            draft = FormDraft(id=self._new[0], root=self._desk.author.staff, ids=self._new, values=values)
+            self._background.desk.run(partial(drafts.keep, self._desk, FORM, draft), owner=self)
+
+    def _on_changed(self, _name: str) -> None:
+        self._changed = True
+
+    def _touched(self) -> bool:
+        return self._new is not None and (self._begun or self.household.touched() or self.head.touched())
+
+    def _clear(self) -> None:
+        """清空: begin with an empty form, and forget what was kept."""
+        if self._new is not None:
+            self._background.desk.run(partial(drafts.drop, self._desk, self._new[0]), owner=self)
+        self._new, self._begun, self._changed = None, False, False
+        self.household.show_values({})
+        self.head.show_values({})
+        self.arrive(Destination(key="open_file"))
 
     def save(self) -> None:
         """建档: check both forms, then open the file."""
@@ -122,7 +157,8 @@ class OpenFilePage(Page):
     def _of_head(self) -> dict[str, Value]:
         return {"household": self._new[0] if self._new else None, "relation": files.HEAD}
 
-    def _show(self, areas: dict[bytes, Area]) -> None:
+    def _show(self, prepared: tuple[dict[bytes, Area], FormDraft | None]) -> None:
+        areas, draft = prepared
         villages = [(area.id, area.name) for area in areas.values() if area.level == "VILLAGE"]
         grids = [(area.id, places.place_name(areas, area.id)) for area in areas.values() if area.level == "GRID"]
         for name, choices in (("village", villages), ("grid", grids)):
@@ -133,6 +169,12 @@ class OpenFilePage(Page):
         village = mine.get("VILLAGE") or (villages[0][0] if len(villages) == 1 else None)
         self.household.show_values({"village": village, "grid": mine.get("GRID"), "household_type": "ORDINARY"})
         self.head.show_values({"cert_type": "111"})
+        if draft is not None and len(draft.ids) == 2:
+            self._new, self._begun = (draft.ids[0], draft.ids[1]), True
+            self.household.show_values(draft.values.get(HOUSEHOLD.number, {}))
+            self.head.show_values(draft.values.get(MEMBER.number, {}))
+        self.told_draft.setVisible(self._begun)
+        self.clear.setVisible(self._begun)
 
     def _fill_from_number(self) -> None:
         editors = self.head.forms[0].editors
@@ -155,7 +197,8 @@ class OpenFilePage(Page):
 
     def _on_written(self, household: bytes, _written: Written) -> None:
         self.submit.setEnabled(True)
-        self._new = None
+        self._background.desk.run(partial(drafts.drop, self._desk, household), owner=self)
+        self._new, self._begun, self._changed = None, False, False
         self.household.show_values({})
         self.head.show_values({})
         self.say_saved()
@@ -167,6 +210,18 @@ class OpenFilePage(Page):
         self.submit.setFocus(Qt.FocusReason.OtherFocusReason)
 
 
-def _areas(desk: Desk) -> dict[bytes, Area]:
+def _prepare(desk: Desk) -> tuple[dict[bytes, Area], FormDraft | None]:
+    """The places to choose from, and what was begun and not finished."""
     with desk.vault.reading() as tx:
-        return places.areas(tx)
+        areas = places.areas(tx)
+    return areas, drafts.find(desk, FORM, desk.author.staff)
+
+
+def _readable(form: GroupedForm) -> dict[str, Value]:
+    """What stands in the editors that can be read."""
+    found: dict[str, Value] = {}
+    for part in form.forms:
+        for name, editor in part.editors.items():
+            with suppress(InputProblem):
+                found[name] = editor.value()
+    return found

@@ -25,8 +25,10 @@ from app.models.tables import ENTRY
 from app.vault import kept
 from app.views import theme
 from app.views.background import Background
+from app.views.damage import DamageCard
 from app.views.enrol import EnrolCard
 from app.views.log_page import LogPage
+from app.views.open_file_page import OpenFilePage
 from app.views.page import Destination
 from app.views.parts.editors import LineEditor
 from app.views.settings_page import SettingsPage
@@ -217,6 +219,39 @@ def test_locking_keeps_the_draft(at_work: Program, computer: Computer, qtbot: Qt
     assert [draft.values["respondent"] for draft in found[0]] == ["Grandmother"]
 
 
+def test_locking_keeps_a_file_that_was_begun(at_work: Program, computer: Computer, qtbot: QtBot) -> None:
+    window = at_work.window
+    assert window is not None
+    window.go(Destination(key="open_file"))
+    page = window.page
+    assert isinstance(page, OpenFilePage)
+    qtbot.waitUntil(lambda: not at_work.background.desk.busy, timeout=20_000)
+    name = page.head.form_of("name").editors["name"]
+    assert isinstance(name, LineEditor)
+    QTest.keyClicks(name.line, "Grandmother")
+    ids = page._new
+    window.lock.click()
+    qtbot.waitUntil(lambda: computer.restarts == [1], timeout=20_000)
+
+    again = computer.start()
+    door = again.card
+    assert isinstance(door, UnlockCard)
+    QTest.keyClicks(door.password, PASSWORD)
+    QTest.keyClick(door, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: again.window is not None, timeout=20_000)
+    assert again.window is not None
+    again.window.go(Destination(key="open_file"))
+    page = again.window.page
+    assert isinstance(page, OpenFilePage)
+    qtbot.waitUntil(page.clear.isVisible, timeout=20_000)
+    assert page.head.values()["name"] == "Grandmother"
+    assert page._new == ids
+    photograph(again.window, "open-file-draft")
+    page.clear.click()
+    qtbot.waitUntil(lambda: page.head.values()["name"] is None and not page.clear.isVisible(), timeout=20_000)
+    assert page._new != ids
+
+
 def test_a_curtain_covers_what_still_runs(
     at_work: Program, computer: Computer, county: tuple[SimulatedCounty, str], qtbot: QtBot
 ) -> None:
@@ -251,10 +286,83 @@ def test_damaged_keys_are_told_and_nothing_is_made_anew(at_work: Program, comput
     for file in folder.glob("slots*.cbor"):
         file.write_bytes(b"not what was here")
     program = computer.start()
+    qtbot.waitUntil(lambda: isinstance(program.card, DamageCard), timeout=20_000)
     card = program.card
-    assert isinstance(card, WorkplacesCard)
-    assert "被改动过" in card.trouble.text()
-    photograph(card, "workplaces-damaged")
+    assert isinstance(card, DamageCard)
+    photograph(card, "door-damaged")
+    card.elsewhere.emit()
+    other = program.card
+    assert isinstance(other, WorkplacesCard)
+    next(iter(other.buttons.values())).click()
+    qtbot.waitUntil(lambda: isinstance(program.card, DamageCard), timeout=20_000)
+
+
+def test_a_damaged_file_is_salvaged_at_the_door(at_work: Program, computer: Computer, qtbot: QtBot) -> None:
+    household(at_work, qtbot)
+    at_work.end()
+    (folder,) = config.workplaces(computer.home)
+    damaged = bytearray((folder / "vault.db").read_bytes())
+    for page in range(5, len(damaged) // 4096, 7):
+        damaged[page * 4096 + 100] ^= 1
+    (folder / "vault.db").write_bytes(damaged)
+    program = computer.start()
+    door = program.card
+    assert isinstance(door, UnlockCard)
+    QTest.keyClicks(door.password, PASSWORD)
+    QTest.keyClick(door, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: isinstance(program.card, DamageCard) or program.window is not None, timeout=20_000)
+    card = program.card
+    assert isinstance(card, DamageCard)
+    card.salvage.click()
+    QTest.keyClicks(card.password, "not the right words")
+    QTest.keyClick(card, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: bool(card.password_box.error), timeout=20_000)
+    QTest.keyClicks(card.password, PASSWORD)
+    QTest.keyClick(card, Qt.Key.Key_Return)
+    qtbot.waitUntil(card.done.isVisible, timeout=30_000)
+    card.done.click()
+    door = program.card
+    assert isinstance(door, UnlockCard)
+    QTest.keyClicks(door.password, PASSWORD)
+    QTest.keyClick(door, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: program.window is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: not program.background.desk.busy, timeout=30_000)
+
+
+def test_back_to_a_backup_by_way_of_the_door(at_work: Program, computer: Computer, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not at_work.background.courier.busy, timeout=30_000)  # the first backup
+    window = at_work.window
+    assert window is not None
+    window.go(Destination(key="settings"))
+    page = window.page
+    assert isinstance(page, SettingsPage)
+    assert page.safekeeping is not None
+    page.safekeeping.restore.click()
+    qtbot.waitUntil(lambda: computer.restarts == [1], timeout=30_000)
+    program = computer.start()
+    card = program.card
+    assert isinstance(card, DamageCard)
+    (offered,) = card.offered
+    offered.click()
+    QTest.keyClicks(card.password, PASSWORD)
+    QTest.keyClick(card, Qt.Key.Key_Return)
+    qtbot.waitUntil(card.done.isVisible, timeout=30_000)
+    program.end()
+    assert isinstance(computer.start().card, UnlockCard)  # once is enough
+
+
+def test_leaving_the_computer_locks(at_work: Program, computer: Computer, qtbot: QtBot) -> None:
+    at_work.watch.leaving.emit()
+    qtbot.waitUntil(lambda: computer.restarts == [1], timeout=20_000)
+
+
+def test_the_longest_session_ends_and_the_policy_says_when(at_work: Program, computer: Computer, qtbot: QtBot) -> None:
+    assert at_work.opened is not None
+    policy = at_work.opened.desk.policy
+    assert at_work.session.interval() == policy.session_hours * 3_600_000
+    assert at_work.idle.interval() == policy.idle_minutes * 60_000
+    at_work.session.start(100)
+    qtbot.waitUntil(lambda: computer.restarts == [1], timeout=20_000)
 
 
 def test_another_appearance_at_once(at_work: Program, qtbot: QtBot) -> None:
