@@ -18,7 +18,12 @@ from app.printing.archive_sheet import (
 
 SEED = bytes(range(32))
 STAMP = Stamp(
-    printed_ms=1_795_224_720_000, printed_by="韦测一", unit="云台镇防返贫工作站", device="a1b2c3d4", demo=True
+    printed_ms=1_795_224_720_000,
+    printed_by="韦测一",
+    unit="云台镇防返贫工作站",
+    device="a1b2c3d4",
+    demo=True,
+    watermark=True,
 )
 RARE_NAMES = ("𬱖清", "㐂𠅤", "䶮", "买买提·阿不都热依木", "阿依古丽·买买提明", "赵堃煊", "𫘦骁")
 """Names with characters of extensions A, B, E and F and with the middle dot."""
