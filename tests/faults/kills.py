@@ -72,7 +72,7 @@ def lowered() -> str:
             dice = chance.Random(number)
             with frame.empty_folder() as folder:
                 promised = _begin(folder)
-                _saver().kill(folder, dice.randrange(2**32), dice.uniform(0.05, LATEST_S), how)
+                _saver().kill(folder, dice.randrange(2**32), dice.uniform(0, SOON_S), how, commit=dice.randrange(1, 5))
                 told = (folder / TOLD).read_bytes()
                 try:
                     promised.hear_all(told.replace(b'"about"', b'"done"') if how == HASTY else told)
@@ -152,7 +152,7 @@ def save_for_ever(folder: Path, seed: int, how: str) -> NoReturn:
     def tell(line: bytes) -> None:
         os.write(told, line)
         if how == HASTY and b"about" in line:
-            time.sleep(0.01)
+            time.sleep(2 * SOON_S)
 
     with saving.recipe("" if how == HASTY else how):
         vault = saving.unlock(folder / VAULT)
