@@ -12,6 +12,7 @@ from hashlib import sha256
 from app.errors import InputProblem
 from app.ledger.act import Said
 from app.ledger.entry import Act
+from app.models.codelists import codelist
 from app.models.fields import LIFE, Value
 from app.models.queries import staff
 from app.models.records.oversight import POLICY
@@ -37,8 +38,7 @@ def set_policy(county: County, by: Author, values: Mapping[str, Value]) -> Polic
     InputProblem("not-allowed") for who has no authority over it, codes of the fields, "number-out-of-range" for a
     number that no laptop would take as it is written."""
     for name, value in values.items():
-        if isinstance(value, int) and name != "watermark" and getattr(Policy.of({name: value}), name) != value:
-            raise InputProblem("number-out-of-range", field=POLICY.field(name).label)
+        _check(name, value)
     found = identity(county.root)
     with county.log.writing() as tx:
         registers = registers_of(tx, POLICY, found)
@@ -49,3 +49,12 @@ def set_policy(county: County, by: Author, values: Mapping[str, Value]) -> Polic
         deed = Said(kind=POLICY.number, object=found, values=told.values, bases=bases)
         county.act(tx, by, [Deed(act=Act.SET_POLICY, roots=[county.root], said=[deed])])
         return staff.policy(tx)
+
+
+def _check(name: str, value: Value) -> None:
+    """A value that laptops would bring back into bounds, or read as the default, is not written."""
+    declared = POLICY.field(name)
+    if isinstance(value, int) and name != "watermark" and getattr(Policy.of({name: value}), name) != value:
+        raise InputProblem("number-out-of-range", field=declared.label)
+    if declared.codes is not None and value not in [code.code for code in codelist(declared.codes).codes]:
+        raise InputProblem("bad-code", field=declared.label)
