@@ -246,7 +246,7 @@ def _put_together(
 ) -> Steps[Salvaged]:
     path, made, work = folder / DATABASE, folder / _MADE, folder / _WORK
     with disk.disk_errors():
-        (folder / ATTACHMENTS).mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.make_folder(folder / ATTACHMENTS)
     cipherfile.refuse_open(path)
     salvage.clear(made)
     key = unlocked.database_key

@@ -174,8 +174,6 @@ def make(vault: Vault, place: Path, *, now_ms: int) -> Steps[Backup]:
 def _make(vault: Vault, folder: Path, number: int, now_ms: int) -> Steps[Backup]:
     with vault.reading() as tx:
         mark, entries, waiting = kept.mark(tx), kept.count_entries(tx), kept.waiting(tx)
-        names = kept.file_names(tx)
-    attachments = yield from _copy_attachments(vault.folder / ATTACHMENTS, folder.parent / ATTACHMENTS, names)
     digest = yield from _named(vault.copy_database(folder / DATABASE), tr("正在备份"))
     yield from _compare(folder / DATABASE, digest)
     with pages.Pages(folder / DATABASE, vault.unlocked.database_key) as copied:
@@ -187,6 +185,10 @@ def _make(vault: Vault, folder: Path, number: int, now_ms: int) -> Steps[Backup]
     for name in slotfile.FILE_NAMES:
         disk.write_whole(folder / name, data)
         files.append((name, len(data), hashlib.sha256(data).digest()))
+    # Named after the copy was made: whatever it refers to is among them.
+    with vault.reading() as tx:
+        names = kept.file_names(tx)
+    attachments = yield from _copy_attachments(vault.folder / ATTACHMENTS, folder.parent / ATTACHMENTS, names)
     backup = Backup(
         folder=folder.with_name(f"{number:06d}"),
         vault_id=vault.vault_id,

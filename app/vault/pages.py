@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -149,30 +149,36 @@ class Pages:
                 damaged.append(number)
             if number % _PAGES_A_STEP == 0:
                 yield Progress(done=number, of=self.count, doing=tr("正在检查数据文件"))
+        return self.condition_of(damaged)
+
+    def condition_of(self, damaged: Sequence[int]) -> Condition:
+        """The condition of a file of which these pages are not whole."""
         first = self.page(1) if self.count else None
         named = int.from_bytes(first[28:32], "big") if first else 0
         return Condition(pages=self.count, damaged=tuple(damaged), cut=not self._whole_end or named > self.count)
 
-    def rows(self, number: int) -> Iterator[Row]:
-        """The rows of the page `number` when it is a whole leaf of a table; those whose own pages are not are left out.
+    def rows(self, number: int, columns: Container[int] | None = None) -> list[Row] | None:
+        """The rows of the page `number`, none where it is no leaf of a table; None when the page is not whole. Rows
+        that go on to pages that are not whole are left out, and those with a number of columns not in `columns`.
 
         A table's INTEGER PRIMARY KEY stands as None, as the file has it."""
         page = self.page(number)
         if page is None:
-            return
+            return None
         head = 100 if number == 1 else 0
         if page[head] != _TABLE_LEAF:
-            return
-        cells = int.from_bytes(page[head + 3 : head + 5], "big")
-        for cell in range(cells):
+            return []
+        rows = []
+        for cell in range(int.from_bytes(page[head + 3 : head + 5], "big")):
             at = head + 8 + 2 * cell
             try:
                 record = self._record(page, int.from_bytes(page[at : at + 2], "big"))
-                row = None if record is None else _decode(record)
+                row = None if record is None else _decode(record, columns)
             except (IndexError, UnicodeDecodeError, struct.error):
                 continue
             if row is not None:
-                yield row
+                rows.append(row)
+        return rows
 
     def _record(self, page: bytes, at: int) -> bytes | None:
         """The bytes of the record whose cell begins at `at`; None when a page that it goes on to is not whole."""
@@ -212,12 +218,22 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     return value << 8 | data[at + 8], at + 9
 
 
-def _decode(record: bytes) -> Row | None:
-    """The values of a record, None when it is not one (section 2.1)."""
-    end, at = _varint(record, 0)
-    body, values = end, list[Value]()
+def _decode(record: bytes, columns: Container[int] | None) -> Row | None:
+    """The values of a record, None when it is not one (section 2.1) or has another number of columns."""
+    body, at = _varint(record, 0)
+    kinds: list[int] = []
+    end = body
     while at < end:
-        kind, at = _varint(record, at)
+        kind = record[at]
+        if kind < 0x80:
+            at += 1
+        else:
+            kind, at = _varint(record, at)
+        kinds.append(kind)
+    if columns is not None and len(kinds) not in columns:
+        return None
+    values: list[Value] = []
+    for kind in kinds:
         size = (kind - 12) // 2 if kind >= 12 else 8 if kind == 7 else _INTEGERS.get(kind, 0)
         part = record[body : body + size]
         if len(part) < size or kind in (10, 11):

@@ -57,6 +57,10 @@ _SHAPES: Final[dict[str, tuple[str, ...]]] = {
     "file": ("32", "t", "i"),
     "print_job": ("16", "16", "t", "i"),
 }
+_BY_LENGTH: Final = {
+    length: [(name, shape) for name, shape in _SHAPES.items() if len(shape) == length]
+    for length in map(len, _SHAPES.values())
+}
 _KEYS: Final = {"stream": 2, "receipt": 2, "print_job": 2}  # columns of the key where it is not the first alone
 
 
@@ -106,8 +110,8 @@ class _Found:
     backup: dict[str, set[tuple[Any, ...]]] = field(default_factory=lambda: {name: set() for name in _SHAPES})
 
     def take(self, row: Row, present: bool) -> None:
-        for name, shape in _SHAPES.items():
-            if len(row) == len(shape) and all(_fits(value, kind) for value, kind in zip(row, shape, strict=True)):
+        for name, shape in _BY_LENGTH[len(row)]:
+            if all(_fits(value, kind) for value, kind in zip(row, shape, strict=True)):
                 key = row[: _KEYS.get(name, 1)]
                 if key not in self.rows[name]:
                     self.rows[name][key] = row
@@ -127,8 +131,9 @@ def _fits(value: Any, kind: str) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class _Kept:
-    """An entry that proved itself."""
+    """An entry that proved itself; `after`: its chain behind it, if all before it is as it says."""
 
+    after: Chain
     entry: Entry
     id: bytes
     data: bytes
@@ -259,12 +264,16 @@ def _read(source: Source, found: _Found) -> Steps[Condition | None]:
             raise
         return None
     with opened as pages:
+        damaged: list[int] = []
         for number in range(1, pages.count + 1):
-            for row in pages.rows(number):
+            rows = pages.rows(number, _BY_LENGTH)
+            if rows is None:
+                damaged.append(number)
+            for row in rows or ():
                 found.take(row, source.present)
             if number % PAGES_A_STEP == 0:
                 yield Progress(done=number, of=pages.count, doing=tr("正在读出数据"))
-        return (yield from pages.examine())
+        return pages.condition_of(damaged)
 
 
 def _prove(found: _Found) -> Steps[tuple[dict[bytes, dict[int, _Kept]], int]]:
@@ -313,7 +322,15 @@ def _proved(row: Row, found: _Found, keys: dict[bytes, Chain]) -> _Kept | None:
             payload = None
     if payload is None and position is None:
         return None  # nobody else has its values: it can neither be shown nor sent
-    return _Kept(entry=entry, id=identity, data=data, signature=signature, position=position, payload=payload)
+    return _Kept(
+        after=keys[entry.chain],
+        entry=entry,
+        id=identity,
+        data=data,
+        signature=signature,
+        position=position,
+        payload=payload,
+    )
 
 
 def _kept_chain(found: _Found, chain: bytes) -> Chain | None:
@@ -377,17 +394,14 @@ def _stand(found: _Found, chain: bytes, there: dict[int, _Kept]) -> _Own | None:
 
 
 def _walked(there: dict[int, _Kept], whole: int) -> Chain | None:
-    """The chain behind its first `whole` entries, or before the first that does not follow the one before."""
+    """The chain behind its first `whole` entries, or before the first that does not follow the one before. Each has
+    been proved by itself."""
     state: Chain | None = None
     for seq in range(whole):
         one = there[seq]
-        try:
-            if state is None:
-                state = chains.begin(one.entry, one.id, one.signature)
-            else:
-                state = chains.extend(state, one.entry, one.id, one.signature)
-        except ChainBroken:
+        if one.entry.prev != (state.head if state is not None else NO_PREV):
             break
+        state = one.after
     return state
 
 

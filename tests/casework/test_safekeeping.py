@@ -92,7 +92,7 @@ def pages_of(laptop: Worked, table: str) -> list[int]:
             for number in range(1, found.count + 1)
             if any(
                 len(row) == len(shape) and all(salvage._fits(v, k) for v, k in zip(row, shape, strict=True))
-                for row in found.rows(number)
+                for row in found.rows(number) or ()
             )
         ]
 
