@@ -169,7 +169,9 @@ class Program(QObject):
         scan: ScanPage | None = None
         if opened:
             scan = ScanPage(desk, lanes)
-            people = ColleaguesPage(desk, lanes, self._opener.attempts, kdf=self.door.opener.kdf)
+            tries = self._opener.attempts
+            people = ColleaguesPage(desk, lanes, tries, kdf=self.door.opener.kdf)
+            dossier = DossierPage(desk, lanes, tries)
             people.password_changed.connect(self._on_password_changed)
             shown = [
                 Place(key="today", title=tr("今日"), icon="today", page=TodayPage(desk, lanes)),
@@ -177,7 +179,7 @@ class Program(QObject):
                     key="households",
                     title=tr("农户"),
                     icon="households",
-                    page=HouseholdsPage(desk, lanes, settings),
+                    page=HouseholdsPage(desk, lanes, settings, tries),
                 ),
                 Place(key="scan", title=tr("扫码"), icon="scan", page=scan, hint="F2"),
                 Place(key="print", title=tr("打印"), icon="print", page=PrintPage(desk, lanes, settings)),
@@ -185,7 +187,7 @@ class Program(QObject):
                 Place(key="log", title=tr("记录"), icon="log", page=LogPage(desk, lanes, settings)),
                 look_place,
                 Place(key="colleagues", title=tr("同事和密码"), icon="person", page=people, in_rail=False),
-                Place(key="dossier", title=tr("户档"), icon="households", page=DossierPage(desk, lanes), in_rail=False),
+                Place(key="dossier", title=tr("户档"), icon="households", page=dossier, in_rail=False),
                 Place(key="open_file", title=tr("建档"), icon="pen", page=OpenFilePage(desk, lanes), in_rail=False),
                 Place(key="visit", title=tr("走访"), icon="pen", page=VisitPage(desk, lanes), in_rail=False),
             ]
@@ -197,6 +199,8 @@ class Program(QObject):
             scan.listen_in(window)
         window.show_place(self.opened.place)
         window.show_person(self.opened.person)
+        if desk.policy.watermark:
+            window.mark(self._screen_words)
         window.lock_wanted.connect(self.lock)
         window.upload_wanted.connect(partial(self._upload_now, window, upload))
         window.closed.connect(self._on_closed)
@@ -233,6 +237,13 @@ class Program(QObject):
             upload.notice.say(tr("太久没有上报，资料先收起来了。上报一次就能再看。"), "warning")
         self._read_outbox()
         self._back_up(exchanged=False)
+
+    def _screen_words(self) -> tuple[str, str]:
+        """Whose screen it is and when, for the watermark."""
+        assert self.opened is not None
+        when = f"{wording.instant(clock()):%Y-%m-%d %H:%M}"
+        device = self.opened.connection.device.hex()[:8]
+        return f"{self.opened.person} {self.opened.place}", f"{when} {device}"
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
         """Somebody is there."""
