@@ -138,11 +138,11 @@ class Disk:
             case NewFolder(node):
                 self.folders[node] = {}
             case Names(edits):
-                for folder, name, node in edits:
-                    if node is None:
+                for folder, name, inside in edits:
+                    if inside is None:
                         self.folders[folder].pop(name, None)
                     else:
-                        self.folders[folder][name] = node
+                        self.folders[folder][name] = inside
 
     def lay(self, folder: Path, node: int = ROOT) -> None:
         """Write everything into the empty `folder`."""

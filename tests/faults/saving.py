@@ -137,13 +137,14 @@ def recipe(name: str) -> Iterator[None]:
     lines, expected = cipherfile._AFTER_KEY, cipherfile._EXPECTED
     changed = RECIPES[name]
     kept_lines = tuple(line for line in lines if line.split()[1] not in changed)
-    cipherfile._AFTER_KEY = kept_lines + tuple(f"PRAGMA {pragma} = {asked}" for pragma, (asked, _) in changed.items())
+    kept_lines += tuple(f"PRAGMA {pragma} = {asked}" for pragma, (asked, _) in changed.items())
+    cipherfile._AFTER_KEY = kept_lines  # type: ignore[assignment]
     cipherfile._EXPECTED = {**expected, **{pragma: reported for pragma, (_, reported) in changed.items()}}
     sync, sync_folder = os.fsync, disk.sync_folder
     if name == "names-unsynced":
         disk.sync_folder = lambda folder: None
     elif name == "files-unsynced":
-        os.fsync = lambda handle: None
+        os.fsync = lambda fd: None
     try:
         yield
     finally:
@@ -164,13 +165,15 @@ def quickened() -> Iterator[None]:
         engine.dialect, engine._compiled_cache = _SHARED[0].dialect, _SHARED[0]._compiled_cache
         return engine
 
-    cipherfile._AFTER_KEY = tuple(line for line in lines if "cache_size" not in line)
+    without = tuple(line for line in lines if "cache_size" not in line)
+    cipherfile._AFTER_KEY = without  # type: ignore[assignment]
     cipherfile._connect = lambda path, key, *, shielded: connect(path, key, shielded=False)
-    cipherfile.create_engine = make
+    cipherfile.create_engine = make  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        cipherfile._AFTER_KEY, cipherfile._connect, cipherfile.create_engine = lines, connect, create_engine
+        cipherfile._AFTER_KEY, cipherfile._connect = lines, connect
+        cipherfile.create_engine = create_engine  # type: ignore[attr-defined]
 
 
 # --- what holds -----------------------------------------------------------------------------------------------
