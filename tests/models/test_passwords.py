@@ -49,7 +49,7 @@ def code(password: str, policy: Policy = STANDARD) -> str | None:
         ("shanxiaohong!!", "password-name"),
         ("xiaohongshan99", "password-name"),
         ("138001380001", "password-number"),
-        ("52212319900101123X", "password-number"),
+        ("99212319900101123X", "password-number"),
         ("1990-01-01 1991-02-02", "password-number"),
         ("1qaz2wsx3edc", "password-pattern"),
         ("!QAZ@WSX#EDC", "password-pattern"),

@@ -238,7 +238,7 @@ def _listed() -> tuple[_Lexicon, int]:
     found: _Lexicon = dict.fromkeys(_read("syllables.txt"), (_SYLLABLE, Part.COMMON))
     for typed, word in _phrase_words().items():
         found[typed] = found[word] = _PHRASE_WORD, Part.COMMON
-    found.update({word: (_COMMON, Part.COMMON) for word in _read("common.txt") if len(word) > 2})
+    found.update({word: (_COMMON, Part.COMMON) for word in _read("frequent.txt") if len(word) > 2})
     return found, max(map(len, found))
 
 
