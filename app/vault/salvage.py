@@ -218,7 +218,7 @@ def rolled_back(path: Path, work: Path, key: DatabaseKey) -> Path:
 def clear(path: Path) -> None:
     """Remove a file of ours with all that lies beside it for its sake."""
     with disk.disk_errors():
-        for suffix in ("-journal", "-unproven", ""):
+        for suffix in ("-journal", "-unproven", "-open", ""):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 

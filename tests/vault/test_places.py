@@ -15,9 +15,9 @@ from tests.sync.laptops import finished
 
 MOUNTS = r"""
 27 1 254:0 / / rw,relatime - ext4 /dev/vda rw
-40 27 0:40 / /home rw,relatime shared:1 - ext4 /dev/vdb rw
-41 40 0:41 / /home/li/公共 rw - nfs4 server:/export rw
-42 40 0:42 / /home/li/U\040盘 rw - vfat /dev/sdb1 rw
+40 27 0:40 / /people rw,relatime shared:1 - ext4 /dev/vdb rw
+41 40 0:41 / /people/li/公共 rw - nfs4 server:/export rw
+42 40 0:42 / /people/li/U\040盘 rw - vfat /dev/sdb1 rw
 43 27 0:43 / /mnt/共享 rw - cifs //server/share rw
 44 43 0:44 / /mnt/共享 rw - tmpfs tmpfs rw
 45 27 0:45 / /run/gvfs rw - fuse.gvfsd-fuse gvfsd-fuse rw
@@ -29,10 +29,10 @@ broken line
     ("path", "system"),
     [
         ("/srv/hudang", "ext4"),
-        ("/home/li/hudang", "ext4"),
-        ("/home/li/公共/hudang", "nfs4"),
-        ("/home/li/公共的", "ext4"),
-        ("/home/li/U 盘/hudang", "vfat"),
+        ("/people/li/hudang", "ext4"),
+        ("/people/li/公共/hudang", "nfs4"),
+        ("/people/li/公共的", "ext4"),
+        ("/people/li/U 盘/hudang", "vfat"),
         ("/mnt/共享/x", "tmpfs"),
         ("/run/gvfs/smb-share", "fuse.gvfsd-fuse"),
     ],
@@ -42,7 +42,7 @@ def test_the_file_system_is_that_of_the_nearest_mount(path: str, system: str) ->
 
 
 def test_network_drives_are_refused() -> None:
-    home = PurePosixPath("/home/li/hudang")
+    home = PurePosixPath("/people/li/hudang")
     for system in ("nfs", "nfs4", "cifs", "SMB3", "fuse.sshfs", "davfs"):
         problem = places.problem_of(Facts(path=home, system=system))
         assert problem is not None
