@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from app.ledger.entry import Act
 from app.models.queries import history
 from app.models.records.registry import BY_NAME
 from app.models.rules.masking import Whose
+from app.models.rules.rights import Action, allowed
+from app.models.rules.rights import Place as Where
 from app.models.store import Transaction
 from app.vault.attempts import Attempts
 from app.views.background import Background
@@ -304,3 +307,32 @@ def test_tab_order_with_masks(window: MainWindow, demo_desk: Desk) -> None:
     choose_reason(page)
     photograph(window, "dossier-revealed")
     assert [each for each in page.findChildren(Masked) if each.lifted]
+
+
+@pytest.mark.parametrize("role", ["HELPER", "STATION", "DEPT"])
+def test_nobody_is_offered_what_they_may_not_do(
+    role: str, demo_vault: Path, tmp_path: Path, at_once: Background, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "vault"
+    shutil.copytree(demo_vault, folder)
+    desk = demo.open_desk(folder, granted=((role, demo.GRID),))
+    window = shell(desk, at_once, qtbot)
+    household, _ = with_a_child(desk)
+    page = file_of(window, household)
+    assert page.dossier is not None
+    page.go_to_section("members")
+    settle(window)
+    for button, action, kind in (
+        (page.household_view.edit, Action.WRITE, "household"),
+        (page.members.add, Action.WRITE, "member"),
+        (page.visit, Action.WRITE, "visit"),
+        (page.print, Action.PRINT, "household"),
+        (page.card.bind, Action.WRITE, "card"),
+    ):
+        assert button.isHidden() != allowed(role, kind, action, Where.OWN), (role, kind)
+    assert ("不能修改" in page.household_view.heading.remark.text()) == (role != "STATION")
+    wife = next(each for each in page.dossier.members if each["relation"] == "10")
+    shown = page.members.lines[wife.id].accessibleName()
+    assert (str(wife["name"]) in shown) == (role == "STATION")
+    photograph(window, f"members-for-{role.lower()}")
+    desk.vault.lock()
