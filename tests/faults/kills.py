@@ -46,7 +46,7 @@ LATEST_S = 0.2  # a kill comes within this time after the fork; opening takes a 
 SOON_S = 0.04
 COMMIT_S = 0.001
 HASTY = "hasty"
-TRIES = 25
+TRIES = 15
 
 
 def case(number: int, folder: Path) -> str:
@@ -121,6 +121,7 @@ class Forker:
             told, patience = folder / TOLD, time.monotonic() + 60
             while not told.exists() or told.read_bytes().count(b'"about"') < commit:
                 assert time.monotonic() < patience, "the saver does not save"
+                time.sleep(0.0005)
         end = time.perf_counter() + after_s
         time.sleep(max(after_s - 0.002, 0))
         while time.perf_counter() < end:
