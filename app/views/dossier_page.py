@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QIcon, QResizeEvent
+from PySide6.QtGui import QHideEvent, QIcon, QResizeEvent
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QMenu, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from app.casework import cards, dossiers, files
 from app.casework.countersigning import VOID_FILE, NewProposal
 from app.casework.desk import Desk, Written, write
 from app.casework.dossiers import Dossier, OpenedAct
+from app.casework.drafts import FormDraft
 from app.models.codelists import codelist
 from app.models.queries import places
 from app.models.queries.households import Sheet as Record
@@ -50,6 +51,7 @@ from app.views.parts.sheet_view import SheetView
 from app.views.parts.timeline import Timeline
 from app.views.parts.words import Chip, Elided, Flow, Heading, button, column, label, opens, restyle, row, surface, tool
 from app.views.reveal_dialog import Hidden, Revealer
+from app.views.unsaved import Unsaved
 
 HOUSEHOLD, MEMBER = BY_NAME["household"], BY_NAME["member"]
 SECTIONS = ("household", "members", "visits", "card", "history")
@@ -83,9 +85,10 @@ class DossierPage(Page):
             view.editing_changed.connect(self._choose_accent)
             view.reveal_wanted.connect(partial(self._ask_reveal, view))
             view.hide_wanted.connect(self.revealer.hide)
+        self.unsaved = Unsaved(desk, background.desk, (self.household_view, self.member_view), self)
         self.members = MemberList()
         self.members.opened.connect(self._open_member)
-        self.members.add.clicked.connect(self._begin_member)
+        self.members.add.clicked.connect(lambda _checked: self._begin_member())
         self.visits = VisitList(desk, background)
         self.visits.failed.connect(self.say_error)
         self.visits.reveal_wanted.connect(self.revealer.ask)
@@ -242,6 +245,7 @@ class DossierPage(Page):
             self._member = self._new_member = None
             self.revealer.hide()
             self.sections.setCurrentRow(0)
+            self.unsaved.look(destination.id)
         if destination.rest:
             self.go_to_section(destination.rest[0].decode())
         self._read()
@@ -249,6 +253,11 @@ class DossierPage(Page):
     def reread(self, touched: object) -> None:
         if isinstance(touched, Touched) and self.household in touched.roots:
             self._read()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Whatever the reason for leaving, what was typed is kept."""
+        super().hideEvent(event)
+        self.unsaved.keep(self.household, self._new_member)
 
     def may_leave(self) -> str:
         if self.household_view.touched() or self.member_view.touched():
@@ -337,6 +346,20 @@ class DossierPage(Page):
         self.history_count.setText(tr("{count} 次", count=dossier.acts_of_all))
         self._mark_sections(dossier)
         self._arrange()
+        begun = self.unsaved.take_up(dossier)
+        if begun is not None:
+            do = partial(self._go_on, begun)
+            self.notice.say(tr("有一位成员改了一半，没有保存。"), "info", action=tr("接着改"), do=do)
+
+    def _go_on(self, begun: FormDraft) -> None:
+        """A member whose form was left half filled."""
+        self.go_to_section("members")
+        if begun.ids:
+            self._begin_member(begun.ids[0])
+        else:
+            self._open_member(begun.id)
+        record = self._record()
+        self.unsaved.type_in(self.member_view, begun.id, dict(record.values) if record is not None else {})
 
     def _may(self, action: Action, kind: str) -> bool:
         """Whether the person may do something with records of this household."""
@@ -549,9 +572,9 @@ class DossierPage(Page):
         self.member_view.show_record(record, dossier.origins, dossier.names, self._desk.clock(), dossier.seen)
         self._show_hidden()
 
-    def _begin_member(self) -> None:
+    def _begin_member(self, member: bytes | None = None) -> None:
         self.go_to_section("members")
-        self._member = self._new_member = self._desk.new_id()
+        self._member = self._new_member = member or self._desk.new_id()
         self.member_view.tell(tr("添加成员"))
         self.leave.hide()
         self._arrange()

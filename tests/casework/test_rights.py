@@ -222,6 +222,7 @@ FREE = {
     "exporting.recovery_recipient": "the county's public key",
     "drafts.keep": "one's own unfinished form",
     "drafts.find": "one's own unfinished form",
+    "drafts.find_all": "one's own unfinished forms",
     "drafts.drop": "one's own unfinished form",
     "visits.begin": "an empty form",
     "visits.drafts": "one's own unfinished work",

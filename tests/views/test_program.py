@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from sqlalchemy import update
 
 from app import config
+from app.casework import drafts as form_drafts
 from app.casework.desk import Desk, created, write
 from app.casework.files import NewFile, open_file
 from app.casework.visits import VisitDraft, drafts
@@ -26,6 +27,7 @@ from app.vault import kept
 from app.views import theme
 from app.views.background import Background
 from app.views.damage import DamageCard
+from app.views.dossier_page import DossierPage
 from app.views.enrol import EnrolCard
 from app.views.log_page import LogPage
 from app.views.open_file_page import OpenFilePage
@@ -250,6 +252,57 @@ def test_locking_keeps_a_file_that_was_begun(at_work: Program, computer: Compute
     page.clear.click()
     qtbot.waitUntil(lambda: page.head.values()["name"] is None and not page.clear.isVisible(), timeout=20_000)
     assert page._new != ids
+
+
+def test_locking_keeps_a_correction_and_a_new_member(at_work: Program, computer: Computer, qtbot: QtBot) -> None:
+    root = household(at_work, qtbot)
+    window = at_work.window
+    assert window is not None
+    window.go(Destination(key="dossier", id=root))
+    page = window.page
+    assert isinstance(page, DossierPage)
+    qtbot.waitUntil(lambda: page.dossier is not None, timeout=20_000)
+    page.household_view.edit.click()
+    assert page.household_view.form is not None
+    group = page.household_view.form.form_of("villager_group").editors["villager_group"]
+    assert isinstance(group, LineEditor)
+    group.line.setText("七组")
+    page.members.add.click()
+    assert page.member_view.form is not None
+    name = page.member_view.form.form_of("name").editors["name"]
+    assert isinstance(name, LineEditor)
+    name.line.setText("韦测三")
+    member = page._new_member
+    window.lock.click()
+    qtbot.waitUntil(lambda: computer.restarts == [1], timeout=20_000)
+
+    again = computer.start()
+    door = again.card
+    assert isinstance(door, UnlockCard)
+    QTest.keyClicks(door.password, PASSWORD)
+    QTest.keyClick(door, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: again.window is not None, timeout=20_000)
+    assert again.window is not None
+    again.window.go(Destination(key="dossier", id=root))
+    page = again.window.page
+    assert isinstance(page, DossierPage)
+    qtbot.waitUntil(lambda: page.household_view.editing, timeout=20_000)
+    assert page.household_view.unsaved() == {"villager_group": "七组"}
+    qtbot.waitUntil(page.notice.action.isVisible, timeout=20_000)
+    page.notice.action.click()
+    assert page.member_view.unsaved()["name"] == "韦测三"
+    assert page._new_member == member
+    page.go_to_section("household")
+    page.household_view.submit()
+    qtbot.waitUntil(lambda: not page.household_view.editing, timeout=20_000)
+    page.member_view.stop()
+    found: list[object] = []
+    assert again.opened is not None
+    again.background.desk.run(
+        partial(form_drafts.find_all, again.opened.desk, "correct", root), found.append, owner=again
+    )
+    qtbot.waitUntil(lambda: bool(found), timeout=20_000)
+    assert found == [[]]  # saved, given up: nothing is kept any more
 
 
 def test_a_curtain_covers_what_still_runs(

@@ -9,6 +9,7 @@ tool tip and, with 来历, below each value. Correcting opens the form on the sa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
@@ -471,6 +472,25 @@ class SheetView(QWidget):
         self._set_editing(True)
         self._veil()
         self.form.start()
+
+    def unsaved(self) -> dict[str, Value]:
+        """What was typed into the open form and can be read."""
+        found: dict[str, Value] = {}
+        for form in self.form.forms if self._editing and self.form is not None else ():
+            for name, editor in form.editors.items():
+                with suppress(InputProblem):
+                    value = editor.value()
+                    if value != self._known.get(name):
+                        found[name] = value
+        return found
+
+    def take_up(self, values: Mapping[str, Value], *, new: bool = False) -> None:
+        """Open the form, unless it stands open for a `new` record, and type these values in again."""
+        if not new:
+            self.begin()
+        for form in self.form.forms if self._editing and self.form is not None else ():
+            for name in form.editors.keys() & values.keys():
+                form.editors[name].show_value(values[name])
 
     def stop(self) -> None:
         """Close the form; nothing is saved."""
