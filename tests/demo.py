@@ -138,9 +138,10 @@ def open_desk(
         mine = next(c for c in kept.own_chains(tx) if c.state.actor == MINE)
         if granted is not None:
             grant(tx, MINE, granted)
-    forbidden[0] = True
     author = Author(staff=MINE, chain=mine.state.id, seed=vault.signing_seed, build=1)
-    return _desk(vault, author, clock or Clock(), random or chance.Random(5))
+    desk = _desk(vault, author, clock or Clock(), random or chance.Random(5))
+    forbidden[0] = True
+    return desk
 
 
 def grant(tx: Transaction, person: bytes, granted: Sequence[Granted]) -> None:
