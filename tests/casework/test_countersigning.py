@@ -50,8 +50,8 @@ def test_a_file_is_ended_by_two(station: Desk) -> None:
         assert households.members(tx, household) == []
         acts = [history.detail(tx, row.id) for row in history.acts(tx, root=household)]  # it stays in the history
         found = oversight.proposal(tx, proposal)
-        newest = tx.execute(ENTRY.select().where(ENTRY.c.id == acts[0].row.id)).one()  # type: ignore[union-attr]
-    assert acts[0] is not None
+        assert acts[0] is not None
+        newest = tx.execute(ENTRY.select().where(ENTRY.c.id == acts[0].row.id)).one()
     assert acts[0].row.act == Act.DECIDE
     assert acts[0].row.actor == demo.COLLEAGUE
     assert acts[0].row.chain != station.author.chain

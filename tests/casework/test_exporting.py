@@ -24,6 +24,7 @@ from app.models.records.registry import BY_NAME
 from app.models.rules import masking
 from app.models.rules.masking import Surface, Whose
 from app.models.tables import TABLES
+from app.workbooks.lists import write_lists
 from tests import demo
 from tests.casework.conftest import THEIR_PASSWORD
 
@@ -85,7 +86,7 @@ def test_a_masked_list_tells_no_secret(mine: Desk, tmp_path: Path) -> None:
 def test_the_same_list_is_the_same_bytes(mine: Desk) -> None:
     first, second = (done(exporting.gather(mine, Filter(), Surface.LIST)) for _ in range(2))
     assert first == second
-    one, two = (exporting.write_lists(first.tables, mine.today()) for _ in range(2))
+    one, two = (write_lists(first.tables, mine.today()) for _ in range(2))
     assert one == two
 
 
@@ -132,7 +133,10 @@ def test_a_full_list_is_for_the_county_alone_and_only_once(station: Desk, tmp_pa
     wanted = Filter(kinds=frozenset({"monitored"}))
     proposal = agreed(station, wanted)
     path = tmp_path / "full.xlsx.age"
-    export = lambda: done(exporting.full_list(station, MINE, wanted, proposal, "移交县里", path))  # noqa: E731
+
+    def export() -> None:
+        done(exporting.full_list(station, MINE, wanted, proposal, "移交县里", path))
+
     with pytest.raises(InputProblem, check=lambda problem: problem.code == "export-undecided"):
         export()
     second = countersigning.second_person(station, demo.COLLEAGUE, THEIR_PASSWORD)

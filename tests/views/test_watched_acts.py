@@ -190,6 +190,19 @@ def test_a_form_never_saves_a_mask_and_never_loses_what_is_hidden(window: MainWi
     assert page.dossier.sheet["contact_phone"] == "10012345678"
 
 
+def test_what_was_typed_before_locking_is_not_lost_behind_a_veil(window: MainWindow, demo_desk: Desk) -> None:
+    household = demo.find(demo_desk, "wyf")[0].id
+    page = file_of(window, household)
+    page.household_view.take_up({"contact_phone": "10012345678"})
+    form = page.household_view.form
+    assert form is not None
+    assert form.form_of("contact_phone").boxes["contact_phone"].inner.isVisible()
+    page.save()
+    settle(window)
+    assert page.dossier is not None
+    assert page.dossier.sheet["contact_phone"] == "10012345678"
+
+
 def test_other_reasons_want_words(window: MainWindow, demo_desk: Desk) -> None:
     household = demo.find(demo_desk, "wyf")[0].id
     page = file_of(window, household)

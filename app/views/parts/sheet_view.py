@@ -488,9 +488,13 @@ class SheetView(QWidget):
         """Open the form, unless it stands open for a `new` record, and type these values in again."""
         if not new:
             self.begin()
-        for form in self.form.forms if self._editing and self.form is not None else ():
+        if not self._editing or self.form is None:
+            return
+        self.form.veil({})  # what a person typed is never covered
+        for form in self.form.forms:
             for name in form.editors.keys() & values.keys():
                 form.editors[name].show_value(values[name])
+        self._veil()
 
     def stop(self) -> None:
         """Close the form; nothing is saved."""
