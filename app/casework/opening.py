@@ -96,6 +96,7 @@ class Opener:
             random=self.random,
             clock=self.clock,
             kdf=self.cost(),
+            attempts=self.attempts,
         )
         try:
             return (yield from self._ready(vault, report))

@@ -87,16 +87,18 @@ def enrol(
     random: Random,
     clock: Clock,
     kdf: KdfParameters = FLOOR,
+    attempts: Attempts | None = None,
 ) -> Steps[tuple[Vault, Report]]:
     """Make the vault at `folder`, tell the county, run the first exchange; the open vault and what came.
 
-    Where an earlier try was cut off, the same code and password go on from there. When it raises, the vault is
-    locked, or gone if the county refused the code; it can be tried again, or unlocked and resumed."""
+    Where an earlier try was cut off, the same code and password go on from there; `attempts` counts them. When it
+    raises, the vault is locked, or gone if the county refused the code; it can be tried again, or unlocked and
+    resumed."""
     yield Progress(done=0, of=0, doing=tr("正在准备"))
     limit = DEVICE.field("name").limit
     if not device_name.strip() or len(device_name) > (limit or 0):
         raise InputProblem("device-name", limit=limit)
-    vault = _open(invited, password, folder, random, kdf)
+    vault = _open(invited, password, folder, random, kdf, attempts)
     with _locked_on_failure(vault):
         with vault.transaction() as tx:
             _begin(tx, vault, invited, device_name, build, random, clock)
@@ -120,7 +122,9 @@ def resume(vault: Vault, *, build: int, random: Random, clock: Clock) -> Steps[R
         county.close()
 
 
-def _open(invited: Invited, password: str, folder: Path, random: Random, kdf: KdfParameters) -> Vault:
+def _open(
+    invited: Invited, password: str, folder: Path, random: Random, kdf: KdfParameters, attempts: Attempts | None
+) -> Vault:
     """The vault at `folder`: made now, or the one that an earlier try with the same code made."""
     staff = invited.invitation.staff
     if not _is_vault(folder):
@@ -137,7 +141,7 @@ def _open(invited: Invited, password: str, folder: Path, random: Random, kdf: Kd
         )
     if staff not in [person.staff for person in Vault.people(folder)]:
         raise VaultProblem("vault-exists")
-    vault = Vault.unlock(folder, staff, password)
+    vault = Vault.unlock(folder, staff, password, attempts=attempts)
     with _locked_on_failure(vault), vault.reading() as tx:
         found = Connection.find(tx)
         if found is not None and (found.staff != staff or found.secret not in (b"", invited.code.secret)):
