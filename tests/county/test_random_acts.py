@@ -18,7 +18,7 @@ from app.sync.connection import Connection
 from app.sync.journal import Author
 from app.vault import kept
 from app.vault.vault import Vault
-from county import archive
+from county import archive, oversights
 from tests import acts
 from tests.county.conftest import Site
 from tests.demo import CHEAP
@@ -80,6 +80,8 @@ def test_a_thousand_acts_reach_the_county_and_are_proved(site: Site, base: str, 
         assert {name: len(rows) for name, rows in after.items()} == {name: len(rows) for name, rows in before.items()}
         list(refold(tx))
         assert acts.tables(tx) == after
+    with site.county.log.reading() as tx:
+        assert list(oversights.overstepped(tx)) == []  # no verb signs what its person has no right to
     with site.county.log.writing() as tx:
         told, digest = acts.tables(tx), state_hash(tx)
         list(refold(tx))
