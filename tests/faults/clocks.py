@@ -68,12 +68,14 @@ class Clock:
         self.now = now
         self.fuse = -1
         self.target = now
+        self.shown: list[int] = []
 
     def __call__(self) -> int:
         if self.fuse == 0:
             self.now = self.target
         self.fuse = max(self.fuse - 1, -1)
         self.now += 7
+        self.shown.append(self.now)
         return self.now
 
     def jump(self, target: int, fuse: int) -> None:
@@ -165,9 +167,9 @@ class Session:
         """A visit is begun, kept as a draft, and mostly saved."""
         with self.vault.reading() as tx:
             household = self.dice.choice([row.id for row in households.page(tx, Filter(), limit=20)])
-        before = self.clock.now
+        self.clock.shown.clear()
         draft = visits.begin(self.desk, household)
-        days = [datetime.fromtimestamp(at / 1000, SHANGHAI).date().isoformat() for at in (before, self.clock.now)]
+        days = [datetime.fromtimestamp(at / 1000, SHANGHAI).date().isoformat() for at in self.clock.shown]
         assert draft.values["visited_on"] in days, "today is not Shanghai's"
         summary = SUMMARY + str(len(self.saved)) + "/" + str(len(self.drafts))
         draft = replace(draft, values={**draft.values, "summary": summary})
