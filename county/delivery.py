@@ -28,7 +28,6 @@ from app.ledger.entry import Change, Entry, decode_entry, encode_payload, open_p
 from app.models.fields import LIFE
 from app.models.records.fieldwork import ATTACHMENT, POOL
 from app.models.records.households import HOUSEHOLD
-from app.models.records.oversight import SEAT
 from app.models.records.people import DEVICE, GRANT, SIGNER
 from app.models.records.places import AREA
 from app.models.records.registry import BY_NUMBER
@@ -36,6 +35,7 @@ from app.models.rules.rights import Action
 from app.models.store import Transaction
 from app.models.tables import ENTRY, FIELD_STATE, PAYLOAD, STREAM, SUPERSEDED, TABLES
 from app.sync.protocol import PACKET_BYTES, Delivered, Delivery, DeliveryRequest
+from county import seats
 from county.administration import Areas
 from county.sequencer import Log
 from county.sights import Sights, Where
@@ -90,14 +90,14 @@ def device(tx: Transaction, identity: bytes) -> Device:
 
 def sights(tx: Transaction, here: Device, today: str) -> Sights:
     """What the people of the vault of `here` may see on the calendar date `today` (YYYY-MM-DD)."""
-    return Sights(tx, _people(tx, here.vault), today)
+    return Sights(tx, seats.people(tx, here.vault), today)
 
 
 def scope(tx: Transaction, log: Log, county: bytes, here: Device, seen_by: Sights) -> list[bytes]:
     """The roots whose streams the vault of `here` holds, those first that others need to be checked. Of what everybody
     may view (staff, devices) come only those that something else here needs."""
     areas = Areas(tx)
-    people = _people(tx, here.vault)
+    people = seats.people(tx, here.vault)
     mine = areas.below(here.workplace) & seen_by.households_of()
     places = mine | {here.workplace}
     places = places.union(*(areas.above(area) for area in places))
@@ -118,17 +118,6 @@ def scope(tx: Transaction, log: Log, county: bytes, here: Device, seen_by: Sight
                 waiting.append(actor)
     ordered = [county, *sorted(staff), *sorted(places), *sorted(pools), *sorted(households)]
     return [root for root in dict.fromkeys(ordered) if root in log.roots]
-
-
-def _people(tx: Transaction, vault: bytes) -> set[bytes]:
-    """Staff with a signing key in force on a device of this vault, but for those who gave up their seat in it."""
-    signer, holder = TABLES[SIGNER.number], TABLES[DEVICE.number]
-    joined = signer.join(holder, holder.c.id == signer.c.device)
-    query = select(signer.c.staff).select_from(joined).where(holder.c.vault == vault, holder.c.alive, signer.c.alive)
-    seat = TABLES[SEAT.number]
-    seats = tx.execute(select(seat.c.staff, seat.c.alive).where(seat.c.vault == vault)).all()
-    gone = {row.staff for row in seats} - {row.staff for row in seats if row.alive}
-    return set(tx.scalars(query)) - gone
 
 
 def _signers(tx: Transaction, vault: bytes) -> set[bytes]:

@@ -3,8 +3,9 @@
 The county takes what a person signed about households whatever their rights (design 2.7: rules never refuse what
 happened at a door), so somebody has to look at it afterwards. Each entry is judged by the rights that its author had at
 its place in the county's order; whether a grant's last day was past, by the day that the entry names. Acts on office
-records by who has no authority took no effect and are listed too. Not listed is what the office itself writes about
-households: the register it imports, and what it admits of an ended chain.
+records by who has no authority took no effect and are listed too, and so are words about seats in a vault by who does
+not sit there (`county.seats`). Not listed is what the office itself writes about households: the register it imports,
+and what it admits of an ended chain.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from app.models.store import Transaction
 from app.models.tables import ENTRY, PAYLOAD
 from county.administration import Areas
 from county.cards import china_day
+from county.seats import Seats
 
 _PART: Final = 500
 _GRID, _VILLAGE = HOUSEHOLD.field("grid").number, HOUSEHOLD.field("village").number
@@ -53,6 +55,7 @@ class _Standing:
     authority: Authority
     areas: Areas
     known: Mapping[bytes, Area]
+    seats: Seats
     grants: dict[bytes, dict[int, Any]] = field(default_factory=dict)
     homes: dict[bytes, dict[int, Any]] = field(default_factory=dict)
     judged: dict[tuple[bytes, str], Rights] = field(default_factory=dict)  # until a grant changes
@@ -106,7 +109,7 @@ class _Standing:
 def overstepped(tx: Transaction) -> Iterator[Overstep]:
     """Every change in the log whose author had no right to it, in the log's order. Reads the whole log once."""
     root = tx.scalar(select(ENTRY.c.chain).where(ENTRY.c.position == 0))
-    standing = _Standing(authority=Authority(root), areas=Areas(tx), known=places.areas(tx))
+    standing = _Standing(authority=Authority(root), areas=Areas(tx), known=places.areas(tx), seats=Seats(tx))
     joined = ENTRY.join(PAYLOAD, PAYLOAD.c.id == ENTRY.c.id)
     query = select(ENTRY.c.position, ENTRY.c.data, PAYLOAD.c.data.label("payload")).select_from(joined)
     at = 0
@@ -119,8 +122,9 @@ def overstepped(tx: Transaction) -> Iterator[Overstep]:
                 rights = standing.rights(entry.actor or b"", china_day(entry.wall))
                 office = entry.chain == root or _of_the_office(entry, standing.authority)
                 standing.apply(entry, row.payload)
+                foreign = standing.seats.take(row.position, entry, row.payload)
                 where = before | standing.where(entry.roots)
-                yield from _judge(row.position, entry, where, inert, None if office else rights)
+                yield from _judge(row.position, entry, where, inert, foreign, None if office else rights)
         at = rows[-1].position + 1
 
 
@@ -131,7 +135,12 @@ def _of_the_office(entry: Entry, authority: Authority) -> bool:
 
 
 def _judge(
-    position: int, entry: Entry, where: set[bytes | None], inert: set[int], rights: Rights | None
+    position: int,
+    entry: Entry,
+    where: set[bytes | None],
+    inert: set[int],
+    foreign: set[bytes],
+    rights: Rights | None,
 ) -> Iterator[Overstep]:
     for change in entry.changes:
         kind = BY_NUMBER.get(change.kind)
@@ -144,7 +153,7 @@ def _judge(
         elif rights is None:
             fits = True
         elif kind.root is Root.STAFF:
-            fits = rights.may_anywhere(action, kind)  # a person lies in no area
+            fits = rights.may_anywhere(action, kind) and change.object not in foreign  # a person lies in no area
         else:
             fits = rights.may(action, kind, where)
         if not fits:
