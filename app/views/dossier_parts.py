@@ -256,6 +256,8 @@ class VisitList(QWidget):
             card = self._card(visit, dossier, now_ms)
             self._cards.append(card)
             self._holder.addWidget(card)
+        for each in self._masked.get(self._lifted or b"", ()):
+            each.lift(True)  # drawn anew while it is shown
         if self.isVisible():
             self._read_photos()
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog
 from pytestqt.qtbot import QtBot
 
-from app.casework import countersigning, dossiers, revealing
+from app.casework import countersigning, dossiers, revealing, visits
 from app.casework.desk import Desk
 from app.ledger.entry import Act
 from app.models.queries import history
@@ -21,6 +23,7 @@ from app.models.rules.masking import Whose
 from app.models.rules.rights import Action, allowed
 from app.models.rules.rights import Place as Where
 from app.models.store import Transaction
+from app.sync.journal import Touched
 from app.vault.attempts import Attempts
 from app.views.background import Background
 from app.views.countersign_dialog import Countersign
@@ -32,6 +35,7 @@ from app.views.main_window import MainWindow, Place
 from app.views.page import Destination
 from app.views.parts import masked
 from app.views.parts.masked import Masked
+from app.views.parts.pictures import PhotoDialog, Thumb
 from tests import demo
 from tests.views.looking import SCREENS, jumps, photograph, settle
 
@@ -215,6 +219,61 @@ def test_other_reasons_want_words(window: MainWindow, demo_desk: Desk) -> None:
     settle(window)
     assert page.revealer.shows(household)
     assert revealing.OTHER == "OTHER"
+
+
+def test_a_photo_is_blurred_until_there_is_a_reason(window: MainWindow, demo_desk: Desk, tmp_path: Path) -> None:
+    household = demo.find(demo_desk, "wyf")[0].id
+    picture = tmp_path / "photo.jpg"
+    Image.linear_gradient("L").resize((800, 600)).save(picture)
+    begun = visits.begin(demo_desk, household)
+    said = {**begun.values, "summary": "老人的证件 990101197410284134 已核对，身体稳定，饮水正常，没有新的困难。"}
+    visits.record(demo_desk, replace(begun, values=said, photos=(visits.take_photo(demo_desk, picture),)))
+    page = file_of(window, household)
+    page.go_to_section("visits")
+    settle(window)
+    (thumb,) = page.visits.findChildren(Thumb)
+    QTest.keyClick(thumb, KEY.Key_Return)
+    settle(window)
+    assert not [each for each in page.findChildren(PhotoDialog) if each.isVisible()]
+    choose_reason(page)
+    (dialog,) = [each for each in page.findChildren(PhotoDialog) if each.isVisible()]
+    assert last_act(demo_desk) == Act.REVEAL
+    for _ in range(60):
+        page.revealer.tick()
+    assert not dialog.isVisible()
+    # A number in what somebody wrote is masked too, and shown with the visit.
+    assert page.dossier is not None
+    visit = page.dossier.visits[0].id
+    (summary,) = page.visits._masked[visit]
+    assert "990101197410284134" not in summary.text.text()
+    summary.eye.click()
+    choose_reason(page)
+    page.reread(Touched(roots=frozenset({household})))  # drawn anew, it stays shown
+    settle(window)
+    assert ["990101197410284134" in each.text.text() for each in page.visits._masked[visit]] == [True]
+    photograph(window, "visits-masked")
+
+
+def test_the_look_beside_the_list_shows_the_telephone_for_a_reason(window: MainWindow, demo_desk: Desk) -> None:
+    page = window.page
+    assert isinstance(page, HouseholdsPage)
+    page.table.selectRow(0)
+    settle(window)
+    phone = page.peek.phone
+    assert phone is not None
+    phone.eye.click()
+    menu = page.peek.revealer.menu
+    assert menu is not None
+    menu.actions()[2].trigger()
+    menu.close()
+    settle(window)
+    assert last_act(demo_desk) == Act.REVEAL
+    assert page.peek.phone is not None
+    assert page.peek.phone.lifted
+    page.table.selectRow(1)
+    settle(window)
+    assert page.peek.revealer.left == 0
+    assert page.peek.phone is None or not page.peek.phone.lifted
 
 
 def test_a_copied_number_leaves_the_clipboard(window: MainWindow, demo_desk: Desk) -> None:
