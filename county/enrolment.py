@@ -89,11 +89,13 @@ def _signer(county: County, request: EnrolRequest, row: Any, chain: Chain) -> Sa
 
 
 def _device(tx: Transaction, request: EnrolRequest, row: Any) -> list[Said]:
-    """The device's record, unless a colleague of the same vault brought it; CountyRefusal("device-known") when
-    another key or vault goes by its id."""
+    """The device's record, unless a colleague of the same vault brought it; CountyRefusal("device-known") when another
+    key or vault goes by its id, or its vault or key belongs to another device, even to an ended one: what a vault gets
+    follows from everybody on its device."""
     table = TABLES[DEVICE.number]
-    known = tx.execute(select(table).where(table.c.id == request.device)).first()
-    if known is None:
+    shared = (table.c.vault == request.vault) | (table.c.transport_key == request.transport_key)
+    found = tx.execute(select(table).where((table.c.id == request.device) | shared)).all()
+    if not found:
         facts = {
             "staff": row.staff,
             "name": request.device_name,
@@ -103,9 +105,10 @@ def _device(tx: Transaction, request: EnrolRequest, row: Any) -> list[Said]:
             "vault": request.vault,
         }
         return [said("device", request.device, facts)]
-    same = (request.transport_key, request.vault, row.workplace)
-    if not known.alive or (known.transport_key, known.vault, known.workplace) != same:
-        raise CountyRefusal("device-known")
+    same = (request.device, request.transport_key, request.vault, row.workplace)
+    for known in found:
+        if not known.alive or (known.id, known.transport_key, known.vault, known.workplace) != same:
+            raise CountyRefusal("device-known")
     return []
 
 

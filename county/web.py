@@ -84,7 +84,7 @@ log = logging.getLogger("county")
 class Who(Enum):
     """Who may make a call."""
 
-    ANYBODY = "anybody"  # the call itself says who: nobody in particular, or whoever has a code's secret
+    ANYBODY = "anybody"  # the call itself says who: nobody in particular, or whoever has a code's secret and device
     KNOWN = "known"  # a device of this county, even an ended one: it hands in what it still has and gets nothing
     IN_FORCE = "in force"  # a device that was not ended: it gets what its vault may hold (`county.delivery`)
 
@@ -154,12 +154,15 @@ class Calls:
         claim = Claim.parse(request.headers.get("authorization", ""))
         with self.county.log.reading() as tx:
             known = delivery.device(tx, claim.device)
-        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        claim.check(known.transport_key, request.method, target, body)
-        self.nonces.take(claim)
+        self._prove(request, body, claim, known.transport_key)
         if who is Who.IN_FORCE and not known.alive:
             raise CountyRefusal("device-revoked")
         return known
+
+    def _prove(self, request: Request, body: bytes, claim: Claim, key: bytes) -> None:
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        claim.check(key, request.method, target, body)
+        self.nonces.take(claim)
 
     def county_key(self, _request: Request, _body: bytes, _device: Device | None) -> Response:
         return _answer(self.county.key.encode())
@@ -169,8 +172,13 @@ class Calls:
             raise CountyRefusal("enrolment-unknown")
         return _answer(enrolment.look(self.county, body).encode())
 
-    def enrol(self, _request: Request, body: bytes, _device: Device | None) -> Response:
-        return _answer(enrolment.enrol(self.county, EnrolRequest.decode(body)).encode())
+    def enrol(self, request: Request, body: bytes, _device: Device | None) -> Response:
+        asked = EnrolRequest.decode(body)
+        claim = Claim.parse(request.headers.get("authorization", ""))
+        if claim.device != asked.device:
+            raise CountyRefusal("not-authorised")
+        self._prove(request, body, claim, asked.transport_key)  # a code lets nobody onto somebody else's device
+        return _answer(enrolment.enrol(self.county, asked).encode())
 
     def hello(self, request: Request, _body: bytes, _device: Device | None) -> Response:
         size = _size(request)

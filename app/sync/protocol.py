@@ -6,7 +6,7 @@ type `CONTENT_TYPE` did not come from a county.
 
     GET   /v1/county                      county.pub: CountyKey
     POST  /v1/enrolments/look             secret -> Invitation
-    POST  /v1/enrolments                  EnrolRequest -> Invitation (again, now used)
+    POST  /v1/enrolments                  EnrolRequest -> Invitation (again, now used); signed with the key it names
     GET   /v1/hello?size=N                Hello: time, checkpoint, consistency proof from size N
     GET   /v1/chains/<chain>              ChainHead
     POST  /v1/chains/<chain>/entries?size=N   packet -> Receipt, which may cover the beginning of it alone; nothing of
@@ -16,7 +16,7 @@ type `CONTENT_TYPE` did not come from a county.
                                           bytes are durable; `Upload-Complete: ?1` stands on the last PATCH and in
                                           answers once the whole has the digest that names it
 
-All but the first three carry `Authorization` made by `authorization`. A device whose clock is beyond all tolerance is
+All but the first two carry `Authorization` made by `authorization`. A device whose clock is beyond all tolerance is
 refused with "clock-off" and the county's time in the header `TIME_HEADER`; it signs by that time and asks again.
 """
 

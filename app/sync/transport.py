@@ -123,8 +123,9 @@ class County:
         return self._ask(Invitation, "POST", "/v1/enrolments/look", secret, signed=False)
 
     def enrol(self, request: EnrolRequest) -> Invitation:
-        """Use the code; the same request again gets the same answer."""
-        return self._ask(Invitation, "POST", "/v1/enrolments", request.encode(), signed=False)
+        """Use the code; the same request again gets the same answer. Signed: the device shows that it has the transport
+        key that the request names."""
+        return self._ask(Invitation, "POST", "/v1/enrolments", request.encode())
 
     # --- what a device asks ---
 

@@ -15,11 +15,14 @@ from app.ledger import chain as chains
 from app.ledger.act import Circumstances, start
 from app.ledger.card import Outcome, Trust
 from app.ledger.entry import Act, decode_entry, entry_id
+from app.ledger.signatures import public_key
 from app.models.records.fieldwork import POOL
+from app.models.records.people import DEVICE
 from app.models.tables import TABLES
 from app.sync.protocol import EnrolmentCode, PoolFile
+from app.sync.transport import County as Wire
 from app.vault.attachments import unseal
-from county import demo, enrolment
+from county import administration, demo, enrolment, seats
 from county.administration import Author, Deed, said
 from county.keys import pin
 from county.tables import ENROLMENT
@@ -85,6 +88,45 @@ def test_a_second_person_may_join_a_laptop_but_not_take_it(site: Site, base: str
     thief.request = replace(thief.request, device=first.request.device)
     with pytest.raises(CountyRefusal, match="device-known"):
         thief.enrol()
+
+
+@pytest.mark.parametrize("taken", ["vault", "transport_key"])
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_vault_and_a_key_belong_to_one_device(site: Site, base: str, taken: str, ended: bool) -> None:
+    """Else a code of any role would bring what the people of that vault may see."""
+    first = Laptop.make(site.invite(), base, site.staff("韦测一")).enrol()
+    if ended:
+        with site.county.log.writing() as tx:
+            over = administration.ended(tx, DEVICE, first.request.device)
+            site.county.act(tx, site.by, [Deed(act=Act.REVOKE, roots=[first.staff], said=[over])])
+    other = Laptop.make(site.invite("陆试三"), base, site.staff("陆试三"))
+    other.request = replace(other.request, **{taken: getattr(first.request, taken)})
+    if taken == "transport_key":
+        other.seed = first.seed
+    with pytest.raises(CountyRefusal, match="device-known"):
+        other.enrol()
+    other.request = replace(other.request, vault=os.urandom(16), transport_key=public_key(other.seed))
+    if taken == "vault":
+        assert other.enrol().wire.chain(other.pen.chain.id).state == "ok", "the code is not used up"
+
+
+def test_a_code_brings_nobody_onto_a_device_whose_key_they_lack(site: Site, base: str) -> None:
+    first = Laptop.make(site.invite(), base, site.staff("韦测一")).enrol()
+    code = site.invite("陆试三")
+    thief = Laptop.make(code, base, site.staff("陆试三"))
+    shared = {name: getattr(first.request, name) for name in ("device", "transport_key", "vault")}
+    thief.request = replace(thief.request, **shared)
+    with pytest.raises(CountyRefusal, match="not-authorised"):
+        thief.enrol()
+    thief.request = replace(thief.request, device=os.urandom(16))
+    with pytest.raises(CountyRefusal, match="not-authorised"):
+        thief.enrol()
+    with site.county.log.reading() as tx:
+        assert seats.people(tx, first.request.vault) == {first.staff}
+    with pytest.raises(CountyRefusal, match="not-authorised"):  # nobody's signature at all
+        Wire(base, b"", random=os.urandom, clock=clock, device=thief.request.device, seed=os.urandom(32)).enrol(
+            thief.request
+        )
 
 
 def test_only_the_digest_of_a_secret_is_kept(site: Site) -> None:
