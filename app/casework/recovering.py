@@ -53,9 +53,9 @@ class Answered:
     words: tuple[str, str, str, str]
 
 
-def waiting(folder: Path) -> Asked | None:
-    """The request that waits in `folder`, None when nobody asked."""
-    request = recovery.waiting(folder)
+def waiting(folder: Path, staff: bytes | None = None) -> Asked | None:
+    """The request of `staff` that waits in `folder`, without `staff` that of the one person who asked; else None."""
+    request = recovery.waiting(folder, staff)
     return None if request is None else Asked.of(request)
 
 
@@ -121,4 +121,4 @@ def settle(vault: Vault, *, build: int, clock: Clock) -> None:
             note_password(tx, vault.staff, now)
             # The county's word for this chain, until the log brings it in its place.
             kept.put_setting(tx, f"recovered/{request.chain.hex()}", list(enrol))
-    recovery.close(vault.folder)
+    recovery.close(vault.folder, vault.staff)

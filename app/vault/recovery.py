@@ -8,6 +8,8 @@
   to the digest of the request: a photograph of it is worth nothing to anybody else.
 - The person signs with a new key, so a new chain begins: the answer carries the county's entry that names it. Until the
   chain stands in the database the request and its answer are kept (`answered`); then `close` removes them.
+- Anybody at the keyboard can ask, for anybody. So a request replaces only an earlier one of the same person, and never
+  what is kept for keys that a slot has already.
 - Request and answer are read out over the telephone as four words. The words are stretched by Argon2id, so that nobody
   makes a second file with the same words.
 - Who is who decides the county, by voice and by knowing its people: nothing in a request proves a person.
@@ -18,7 +20,8 @@ Both are D1 arrays with a check sum. `begin`, `finish` and `close` write in the 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -33,7 +36,7 @@ from app.vault.sealing import FLOOR, Random, Unopened
 from app.vault.slotfile import ID_BYTES, KdfParameters
 from app.vault.slots import PersonKeys, Unlocked
 
-FILE: Final = "recovery.cbor"
+FILES: Final = "recovery-*.cbor"  # named by digests: of a person what waits, of a signing key what was answered
 LARGEST: Final = 16 * 1024  # bytes of any of the files
 WORDS: Final = RESOURCES / "words" / "check.txt"
 
@@ -126,7 +129,7 @@ class Answer:
 
 def begin(folder: Path, staff: bytes, password: str, *, random: Random, kdf: KdfParameters = FLOOR) -> Request:
     """New keys for `staff`, kept under the new `password` until the answer comes, however often the program starts
-    between. A second begin replaces the first, whose answer is then of no use.
+    between. A second begin of the same person replaces the first, whose answer is then of no use.
 
     VaultProblem("no-slot", disk codes) and as `slots.people`; InputProblem of the password.
     """
@@ -155,14 +158,23 @@ def begin(folder: Path, staff: bytes, password: str, *, random: Random, kdf: Kdf
         "keys of a request",
         _digest(request),
     )
-    _keep(folder, _Kept(request=request, salt=salt, kdf=kdf, keys=wrapped))
+    _keep(waits_at(folder, staff), _Kept(request=request, salt=salt, kdf=kdf, keys=wrapped))
     return request
 
 
-def waiting(folder: Path) -> Request | None:
-    """The request that waits for its answer in `folder`, to show it again; InputProblem("recovery-damaged")."""
-    kept = _kept(folder)
-    return None if kept is None else kept.request
+def waiting(folder: Path, staff: bytes | None = None) -> Request | None:
+    """The request of `staff` that waits for its answer in `folder`, to show it again; without `staff` that of the one
+    person who asked. InputProblem("recovery-damaged")."""
+    if staff is not None:
+        kept = _kept(waits_at(folder, staff))
+        return None if kept is None else kept.request
+    asked = {found.request.staff: found.request for found in _waiting(folder)}
+    return next(iter(asked.values())) if len(asked) == 1 else None
+
+
+def waits_at(folder: Path, staff: bytes) -> Path:
+    """Where the request of `staff` waits."""
+    return _named(folder, b"waiting", staff)
 
 
 def finish(
@@ -184,42 +196,49 @@ def finish(
     "answer-outdated" (the keys were renewed since), "answer-unusable" (it does not open), "wrong-password" and as
     `Attempts.counting`, "slots-altered", "no-slot", disk codes.
     """
-    kept = _kept(folder)
-    if kept is None:
+    asked = _waiting(folder)
+    if not asked:
         raise VaultProblem("recovery-none")
     file = slotfile.read(folder).file
-    request = kept.request
-    if answer.vault_id != file.vault_id or request.vault_id != file.vault_id:
+    if answer.vault_id != file.vault_id:
         raise VaultProblem("answer-other-vault")
-    if answer.request != _digest(request):
+    kept = next((found for found in asked if _digest(found.request) == answer.request), None)
+    if kept is None:
         raise VaultProblem("answer-foreign")
+    request = kept.request
     if file.vault is None or answer.epoch != file.vault.epoch:
         raise VaultProblem("answer-outdated")
+    # Who asked knows the password of the request: alone it clears no count. Only an answer that opens the vault does.
     with counting(attempts, folder, request.staff):
         keys = _open_keys(kept, password)
-    try:
-        vault_key = sealing.unseal(answer.sealed, keys.box_private, *_bound(request))
-    except Unopened:
-        raise VaultProblem("answer-unusable") from None
-    # The answer first: once the slot has the new keys, the chain they sign must be able to begin.
-    _keep(folder, _Kept(request=request, salt=kept.salt, kdf=kept.kdf, keys=kept.keys, answer=answer))
-    return slots.replace_keys(folder, vault_key, keys, password, random=random, kdf=kdf)
+        try:
+            vault_key = sealing.unseal(answer.sealed, keys.box_private, *_bound(request))
+        except Unopened:
+            raise VaultProblem("answer-unusable") from None
+        slots.prove(folder, vault_key)
+        # The answer first: once the slot has the new keys, the chain they sign must be able to begin.
+        _keep(_answered_at(folder, request.signing_public), replace(kept, answer=answer))
+        return slots.replace_keys(folder, vault_key, keys, password, random=random, kdf=kdf)
 
 
 def answered(folder: Path, signing_public: bytes) -> tuple[Request, EnrolEntry] | None:
     """After an unlocking with the signing key `signing_public`: the recovery that brought this key, whose chain has
     still to begin. The caller writes the county's entry and a genesis with `Request.nonce` that cites the old chain,
     unless both are there, and then calls `close`. InputProblem("recovery-damaged")."""
-    kept = _kept(folder)
+    kept = _kept(_answered_at(folder, signing_public))
     if kept is None or kept.answer is None or kept.request.signing_public != signing_public:
         return None
     return kept.request, kept.answer.enrol
 
 
-def close(folder: Path) -> None:
-    """Removes what was kept: the recovery is finished, or given up. VaultProblem of the disk."""
+def close(folder: Path, staff: bytes) -> None:
+    """Removes what was kept for `staff`: the recovery is finished, or given up. VaultProblem of the disk."""
     with disk.disk_errors():
-        (folder / FILE).unlink(missing_ok=True)
+        for path in _files(folder):
+            with suppress(InputProblem):
+                kept = _kept(path)
+                if kept is not None and kept.request.staff == staff:
+                    path.unlink(missing_ok=True)
         disk.sync_folder(folder)
 
 
@@ -276,10 +295,40 @@ class _Kept:
         return _file(_KEPT, [self.request.encode(), self.salt, *cost, self.keys, answered])
 
 
-def _kept(folder: Path) -> _Kept | None:
+def _named(folder: Path, what: bytes, whose: bytes) -> Path:
+    """The name says nothing about anybody."""
+    return folder / FILES.replace("*", hashlib.sha256(b"recovery" + what + whose).hexdigest()[:32])
+
+
+def _answered_at(folder: Path, signing_public: bytes) -> Path:
+    return _named(folder, b"answered", signing_public)
+
+
+def _files(folder: Path) -> list[Path]:
+    with disk.disk_errors():
+        return sorted(folder.glob(FILES))
+
+
+def _waiting(folder: Path) -> list[_Kept]:
+    """All requests that wait here. A damaged one keeps nobody else waiting; InputProblem when there is no other."""
+    found, problems = [], []
+    for path in _files(folder):
+        try:
+            kept = _kept(path)
+        except InputProblem as problem:
+            problems.append(problem)
+            continue
+        if kept is not None and path == waits_at(folder, kept.request.staff):
+            found.append(kept)
+    if problems and not found:
+        raise problems[0]
+    return found
+
+
+def _kept(path: Path) -> _Kept | None:
     with disk.disk_errors():
         try:
-            with (folder / FILE).open("rb") as stream:
+            with path.open("rb") as stream:
                 data = stream.read(LARGEST + 1)
         except FileNotFoundError:
             return None
@@ -293,8 +342,8 @@ def _kept(folder: Path) -> _Kept | None:
     )
 
 
-def _keep(folder: Path, kept: _Kept) -> None:
-    disk.write_whole(folder / FILE, kept.encode())
+def _keep(path: Path, kept: _Kept) -> None:
+    disk.write_whole(path, kept.encode())
 
 
 def _open_keys(kept: _Kept, password: str) -> PersonKeys:

@@ -232,6 +232,14 @@ def replace_keys(
     return opened
 
 
+def prove(folder: Path, vault_key: bytes) -> None:
+    """VaultProblem("slots-altered") unless `vault_key` is the key of the vault in `folder`."""
+    file = slotfile.read(folder).file
+    if file.vault is None:
+        raise VaultProblem("not-a-vault")
+    _open_vault_part(file, vault_key)
+
+
 def with_new_keys(
     folder: Path, unlocked: Unlocked, *, random: Random, without: bytes | None = None
 ) -> tuple[SlotFile, Unlocked]:

@@ -384,11 +384,11 @@ class Door(QObject):
     # --- a forgotten password ---
 
     def _show_recovery(self, folder: Path) -> None:
-        """忘记密码, for the person chosen at the door, or for whom a request waits already."""
+        """忘记密码, for the person chosen at the door, else for whom alone a request waits already."""
         assert isinstance(self.card, UnlockCard)
         chosen = self.card.chosen()
         self.background.desk.run(
-            partial(recovering.waiting, folder),
+            partial(recovering.waiting, folder, bytes.fromhex(chosen) or None),
             partial(self._begin_recovery, folder, chosen),
             lambda error: self._say_locked(known(error)),
             owner=self,
@@ -406,7 +406,7 @@ class Door(QObject):
         rules = self._rules_of(folder, name)
         card = RecoveryCard(name, rules.judge, partial(passwords.suggest, self.opener.random, rules.policy))
         card.asked.connect(partial(self._ask_county, folder, bytes.fromhex(key)))
-        card.saved.connect(partial(self._save_request, folder))
+        card.saved.connect(partial(self._save_request, folder, bytes.fromhex(key)))
         card.given.connect(self._read_answer)
         card.finished.connect(partial(self._finish_recovery, folder))
         card.back.connect(lambda: self.show_unlock(folder))
@@ -431,14 +431,15 @@ class Door(QObject):
         if isinstance(self.card, RecoveryCard):
             self.card.show_request(asked)
 
-    def _save_request(self, folder: Path, path: str) -> None:
+    def _save_request(self, folder: Path, person: bytes, path: str) -> None:
         card = self.card
 
         def saved(_done: None) -> None:
             if card is self.card and isinstance(card, RecoveryCard):
                 card.say_saved(path)
 
-        self.background.desk.run(partial(save_request, folder, Path(path)), saved, self._on_not_recovered, owner=self)
+        work = partial(save_request, folder, person, Path(path))
+        self.background.desk.run(work, saved, self._on_not_recovered, owner=self)
 
     def _read_answer(self, path: str) -> None:
         work = partial(recovering.read_file, Path(path))
@@ -475,8 +476,8 @@ def known(error: Exception) -> HudangError:
     return error if isinstance(error, HudangError) else HudangError("bug")
 
 
-def save_request(folder: Path, path: Path) -> None:
-    """Write the request that waits in `folder` where the person said. Runs on the lane."""
-    asked = recovering.waiting(folder)
+def save_request(folder: Path, person: bytes, path: Path) -> None:
+    """Write the request of `person` that waits in `folder` to `path`. Runs on the lane."""
+    asked = recovering.waiting(folder, person)
     if asked is not None:
         write_request(asked, path)

@@ -555,9 +555,9 @@ def recovery_answer(_folder: Path, dice: chance.Random) -> tuple[str, Damage]:
 
 def recovery_kept(folder: Path, dice: chance.Random) -> tuple[str, Damage]:
     """What waits for the answer in the vault's folder."""
-    vault, kept_file = _copy(folder, FILE_NAMES), scene().counted / recovery.FILE
+    vault, kept_file = _copy(folder, FILE_NAMES), recovery.waits_at(scene().counted, scene().staff)
     damage = Damage.draw(kept_file.stat().st_size, dice)
-    (vault / recovery.FILE).write_bytes(damage.done_to(kept_file.read_bytes()))
+    (vault / kept_file.name).write_bytes(damage.done_to(kept_file.read_bytes()))
 
     def finish() -> object:
         answer = recovery.Answer.decode(scene().answer)

@@ -2,8 +2,9 @@
 
 A case is one vault and some thirty acts in a random order: wrong passwords, the program killed while Argon2id runs or
 started anew, the machine started anew, the wall clock set, a record of the tries removed, torn or put back from
-earlier, an older slot file or the whole folder put back, a disk that takes nothing. The machine's time is simulated,
-everything else is the program: `Vault.unlock` with its limiter, files, a child that is killed.
+earlier, an older slot file or the whole folder put back, a disk that takes nothing, a recovery asked for under a
+password of the attacker's own and answered by the attacker. The machine's time is simulated, everything else is the
+program: `Vault.unlock` and `recovery.finish` with their limiter, files, a child that is killed.
 
 The promise is counted here by its own book: before each try that Argon2id judged, so much time has really passed as the
 tries before it ask for. And the rightful owner gets in, after no more than one wait and with the data as they were.
@@ -13,6 +14,7 @@ Not promised, and not done here: both records damaged before the program has loo
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random as chance
 import shutil
@@ -28,10 +30,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import Connection
 
 from app.errors import VaultProblem
-from app.vault import sealing
+from app.vault import recovery, sealing
 from app.vault.attempts import FOLDER, FREE, WAITS_S, Attempts
 from app.vault.disk import PARTIAL
-from app.vault.slotfile import FILE_NAMES, KdfParameters
+from app.vault.slotfile import FILE_NAMES, SEALED_KEY_BYTES, KdfParameters
 from app.vault.vault import Vault
 from tests.faults.frame import empty_folder, lasting_folder
 
@@ -43,7 +45,7 @@ RELEASE = 2_000
 ACTS = 30
 CHEAP = KdfParameters(memory_kib=64, passes=1, lanes=1)
 OWNER, COLLEAGUE = bytes(16), bytes(range(16))
-RIGHT, BEFORE, THEIRS = "now right", "right once", "of a colleague"
+RIGHT, BEFORE, THEIRS, MINE = "now right", "right once", "of a colleague", "of the attacker"
 SAVED = "kept"
 
 
@@ -58,11 +60,13 @@ def case(number: int, folder: Path, limiter: type[Attempts] = Attempts, *, by_wa
 
 
 def lowered() -> str:
-    """A clock that can be set, a count in one place, a count after the try instead of before it: each is found."""
+    """A clock that can be set, a count in one place, a count after the try instead of before it, a count that ends with
+    any password that was right: each is found."""
     ways: list[tuple[str, type[Attempts], bool]] = [
         ("the wall clock", Attempts, True),
         ("one record only", _OnePlace, False),
         ("counting after the try", _Afterwards, False),
+        ("answers of one's own making", _Forgiving, False),
     ]
     for name, limiter, by_wall in ways:
         assert any(_broken(number, limiter, by_wall) for number in range(60)), f"nothing seen with {name}"
@@ -146,7 +150,7 @@ class Scene:
         """What may come next; tries most often."""
         tries = [self.guess] * 8 + [self.killed] * 2
         program = [self.restart, self.restart, self.reboot, self.sit, self.set_clock]
-        files = [self.put_back_slots, self.fill]
+        files = [self.put_back_slots, self.fill, self.forge_answer]
         if not self.full:
             files += [self.keep_copies]
         if not self.damaged and not self.full:
@@ -276,6 +280,25 @@ class Scene:
                 else:
                     beside.rmdir()
 
+    def forge_answer(self) -> None:
+        """A recovery for the owner under a password that is known, and an answer to it that nobody gave."""
+        asked = recovery.begin(self.vault, OWNER, MINE, random=self.dice.randbytes, kdf=CHEAP)
+        answer = recovery.Answer(
+            vault_id=asked.vault_id,
+            epoch=asked.epoch,
+            request=hashlib.sha256(asked.encode()).digest(),
+            sealed=self.dice.randbytes(SEALED_KEY_BYTES),
+            enrol=(b"", bytes(64), b""),
+        )
+        code = "opened"
+        try:
+            recovery.finish(self.vault, MINE, answer, random=self.dice.randbytes, kdf=CHEAP, attempts=self.program)
+        except VaultProblem as problem:
+            code = problem.code
+        assert code in ("answer-unusable", "too-soon"), code
+        self.damaged = False
+        self.book.look(full=self.full)
+
     # the end
 
     def owner_comes(self) -> str:
@@ -366,6 +389,20 @@ class _Afterwards(Attempts):
                 raise problem
         with super().counting(folder, staff):
             pass
+
+
+class _Forgiving(Attempts):
+    """Clears the count when the password was right, whatever it was the password of."""
+
+    @contextmanager
+    def counting(self, folder: Path, staff: bytes) -> Iterator[None]:
+        try:
+            with super().counting(folder, staff):
+                yield
+        except VaultProblem as problem:
+            if problem.code not in ("wrong-password", "too-soon"):
+                self._clear(self.places(folder, staff))
+            raise
 
 
 def _broken(number: int, limiter: type[Attempts], by_wall: bool) -> bool:

@@ -143,7 +143,7 @@ def recovered(folder: Path, dice: chance.Random, tell: Tell) -> None:
     saving.begin(vault, dice, tell)
     saver = Saver(vault, dice, tell)
     with told(saver, request=""):
-        recovery.close(folder / VAULT)
+        recovery.close(folder / VAULT, MINE)
     saver.edit()
     vault.lock()
 

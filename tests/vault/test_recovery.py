@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random as chance
 import re
@@ -23,7 +24,7 @@ from app.ledger import chain as chains
 from app.messages import SENTENCES
 from app.vault import recovery, sealing, slotfile, slots
 from app.vault.attempts import Attempts
-from app.vault.recovery import FILE, Answer, Request
+from app.vault.recovery import FILES, Answer, Request
 from app.vault.vault import Vault
 from tests.vault.conftest import (
     CHEAP,
@@ -56,6 +57,11 @@ def folder(make_vault: MakeVault) -> Path:
     write_notes(vault, ["kept"])
     vault.lock()
     return vault.folder
+
+
+def kept(folder: Path) -> list[bytes]:
+    """All that is kept there of recoveries."""
+    return [path.read_bytes() for path in sorted(folder.glob(FILES))]
 
 
 def begin(folder: Path, staff: bytes = STAFF) -> Request:
@@ -108,11 +114,13 @@ def test_the_new_chain_begins_whenever_the_program_is_started_next(
     assert recovery.answered(folder, os.urandom(32)) is None
     assert recovery.answered(folder, opened.person.signing_public) == (request, ENROL)
     assert request.chain == chains.chain_id(opened.person.signing_public, request.nonce)
-    recovery.close(folder)
-    recovery.close(folder)
+    recovery.close(folder, COLLEAGUE)
+    assert recovery.answered(folder, opened.person.signing_public) == (request, ENROL)
+    recovery.close(folder, STAFF)
+    recovery.close(folder, STAFF)
     assert recovery.answered(folder, opened.person.signing_public) is None
     assert recovery.waiting(folder) is None
-    assert not (folder / FILE).exists()
+    assert not kept(folder)
 
 
 def test_it_can_be_done_again_when_it_was_cut_off(
@@ -139,10 +147,10 @@ def test_it_can_be_done_again_when_it_was_cut_off(
 def test_nothing_that_is_kept_or_sent_holds_a_secret(folder: Path, recovery_key: X25519PrivateKey) -> None:
     request = begin(folder)
     answer = answer_to(request, recovery_key)
-    kept = (folder / FILE).read_bytes()
+    asked = kept(folder)
     opened = finish(folder, answer, NEW)
     secrets = [opened.vault_key, opened.database_key.raw, opened.person.box_private, opened.person.signing_seed]
-    for data in (request.encode(), answer.encode(), kept, (folder / FILE).read_bytes()):
+    for data in (request.encode(), answer.encode(), *asked, *kept(folder)):
         assert not any(secret in data for secret in (*secrets, NEW.encode()))
     for text in (repr(request), repr(answer), repr(opened)):
         assert not any(repr(secret)[2:-1] in text for secret in secrets)
@@ -160,7 +168,7 @@ def test_every_wrong_answer_is_told_apart(
     first = begin(folder)
     request = begin(folder)
     good = answer_to(request, recovery_key)
-    before = [(folder / name).read_bytes() for name in (*slotfile.FILE_NAMES, FILE)]
+    before = [(folder / name).read_bytes() for name in slotfile.FILE_NAMES] + kept(folder)
     for answer, password, code in (
         (answer_to(begin(second.folder), recovery_key), NEW, "answer-other-vault"),
         (answer_to(first, recovery_key), NEW, "answer-foreign"),
@@ -171,7 +179,7 @@ def test_every_wrong_answer_is_told_apart(
     ):
         assert code_of(finish, folder, answer, password) == code
         assert code in SENTENCES
-        assert [(folder / name).read_bytes() for name in (*slotfile.FILE_NAMES, FILE)] == before
+        assert [(folder / name).read_bytes() for name in slotfile.FILE_NAMES] + kept(folder) == before
     finish(folder, good, NEW)
 
 
@@ -219,11 +227,64 @@ def test_guesses_at_the_new_password_are_counted(folder: Path, tmp_path: Path, r
         recovery.finish(folder, NEW, answer, random=os.urandom, kdf=CHEAP, attempts=limiter)
 
 
+def test_an_answer_of_one_s_own_making_clears_no_count(
+    folder: Path, tmp_path: Path, recovery_key: X25519PrivateKey
+) -> None:
+    limiter = Attempts(home=tmp_path / "home", clock_ms=lambda: 1_000, boot=lambda: "one")
+    for guess in range(4):
+        with refused("wrong-password"):
+            limiter.unlock(folder, STAFF, f"guess {guess}")
+    request = begin(folder)  # by who sits here, for whom they please, under a password of their own
+    digest = hashlib.sha256(request.encode()).digest()
+    made = Answer(vault_id=request.vault_id, epoch=1, request=digest, sealed=os.urandom(80), enrol=ENROL)
+    sealed = sealing.seal(os.urandom(32), request.box_public, *recovery._bound(request))
+    for forged, code in ((made, "answer-unusable"), (replace(made, sealed=sealed), "slots-altered")):
+        with refused(code):
+            recovery.finish(folder, NEW, forged, random=os.urandom, kdf=CHEAP, attempts=limiter)
+    assert len(kept(folder)) == 1
+    assert limiter.seconds_left(folder, STAFF) == 0
+    with refused("wrong-password"):
+        limiter.unlock(folder, STAFF, "guess 4")
+    assert limiter.seconds_left(folder, STAFF) == 30
+    with refused("too-soon"):
+        recovery.finish(folder, NEW, made, random=os.urandom, kdf=CHEAP, attempts=limiter)
+
+
+def test_colleagues_ask_at_the_same_time(folder: Path, recovery_key: X25519PrivateKey) -> None:
+    mine, theirs = begin(folder), begin(folder, COLLEAGUE)
+    assert (recovery.waiting(folder, STAFF), recovery.waiting(folder, COLLEAGUE)) == (mine, theirs)
+    assert recovery.waiting(folder) is None  # not one's alone
+    finish(folder, answer_to(mine, recovery_key), NEW)
+    recovery.close(folder, STAFF)
+    assert recovery.waiting(folder) == theirs
+    finish(folder, answer_to(theirs, recovery_key), NEW)
+    Vault.unlock(folder, COLLEAGUE, NEW).lock()
+
+
+def test_who_asks_after_the_new_keys_are_in_takes_nothing_away(folder: Path, recovery_key: X25519PrivateKey) -> None:
+    request = begin(folder)
+    opened = finish(folder, answer_to(request, recovery_key), NEW)
+    second = recovery.begin(folder, STAFF, "somebody else's", random=os.urandom, kdf=CHEAP)
+    assert recovery.answered(folder, opened.person.signing_public) == (request, ENROL)
+    # And who has forgotten the new one too is not stuck.
+    again = finish(folder, answer_to(second, recovery_key), "somebody else's")
+    assert recovery.answered(folder, again.person.signing_public) == (second, ENROL)
+
+
+def test_a_damaged_request_keeps_nobody_else_waiting(folder: Path, recovery_key: X25519PrivateKey) -> None:
+    mine = begin(folder)
+    begin(folder, COLLEAGUE)
+    recovery.waits_at(folder, COLLEAGUE).write_bytes(b"hudang-recovery")
+    assert code_of(recovery.waiting, folder, COLLEAGUE) == "recovery-damaged"
+    assert recovery.waiting(folder) == mine
+    finish(folder, answer_to(mine, recovery_key), NEW)
+
+
 def test_who_may_ask(folder: Path, tmp_path: Path) -> None:
     assert code_of(begin, folder, os.urandom(16)) == "no-slot"
     assert code_of(begin, tmp_path) == "not-a-vault"
     assert code_of(recovery.begin, folder, STAFF, "", random=os.urandom, kdf=CHEAP) == "password-empty"
-    assert not (folder / FILE).exists()
+    assert not kept(folder)
 
 
 # --- the files ----------------------------------------------------------------------------------------------
@@ -244,11 +305,12 @@ def test_no_flipped_bit_and_no_cut_goes_through(folder: Path, recovery_key: X255
         for cut in range(0, len(data), 5):
             assert code_of(decode, data[:cut]) in {"recovery-damaged", "recovery-not-ours"}
         assert code_of(decode, data + b"\0") == "recovery-damaged"
-    kept = (folder / FILE).read_bytes()
-    for bit in range(0, len(kept) * 8, 31):
-        flipped = bytearray(kept)
+    (path,) = folder.glob(FILES)
+    data = path.read_bytes()
+    for bit in range(0, len(data) * 8, 31):
+        flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
-        (folder / FILE).write_bytes(flipped)
+        path.write_bytes(flipped)
         assert code_of(recovery.waiting, folder) in {"recovery-damaged", "recovery-not-ours"}
 
 
