@@ -261,7 +261,9 @@ def test_locking_keeps_a_correction_and_a_new_member(at_work: Program, computer:
     window.go(Destination(key="dossier", id=root))
     page = window.page
     assert isinstance(page, DossierPage)
-    qtbot.waitUntil(lambda: page.dossier is not None, timeout=20_000)
+    view = page.household_view
+    qtbot.waitUntil(view.edit.isVisible, timeout=20_000)
+    qtbot.waitUntil(lambda: not at_work.background.desk.busy, timeout=20_000)
     page.household_view.edit.click()
     assert page.household_view.form is not None
     group = page.household_view.form.form_of("villager_group").editors["villager_group"]

@@ -118,8 +118,9 @@ def test_from_a_forgotten_password_to_the_window(
     QTest.keyClick(card, Qt.Key.Key_Return)
     qtbot.waitUntil(card.save.isVisible, timeout=20_000)
     words = [label.text() for label in card.request_words]
+    note = card.save_note
     card.saved.emit(str(tmp_path / "request.bin"))
-    qtbot.waitUntil(lambda: "request.bin" in card.save_note.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "request.bin" in note.text(), timeout=20_000)
     program.end()
 
     request = office.read((tmp_path / "request.bin").read_bytes())
@@ -176,9 +177,10 @@ def test_after_the_lease_only_reporting_is_left_and_brings_all_back(
     QTest.keyClick(window, Qt.Key.Key_F2)
     assert isinstance(window.page, UploadPage)
     window.go(Destination(key="settings"))
-    page = window.page
-    assert isinstance(page, SettingsPage)
-    assert not page.people.isVisible()
+    settings = window.places["settings"].page
+    assert isinstance(settings, SettingsPage)
+    assert settings.isVisible()
+    assert not settings.people.isVisible()
     window.go(Destination(key="upload"))
     upload = window.page
     assert isinstance(upload, UploadPage)
