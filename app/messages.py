@@ -255,6 +255,7 @@ SENTENCES: dict[str, str] = {
     "recovery-device": "这个人在这台电脑上没有在用的签名钥，或电脑已停用，没有答复。请重新登记。",
     "recovery-no-grant": "这个人现在没有任何授权，没有答复。请先授权，再答复申请。",
     "recovery-words": "四个词和申请上的不一样，没有答复。请再打电话核对，也许申请被人换过。",
+    "sealed-unusable": "打不开：文件坏了，或不是用这把钥匙加密的。请核对文件和恢复私钥。",
     "recovery-key-unusable": "这不是恢复私钥文件，或读不出来。请核对是哪一个文件。",
     "revoke-nothing": "没有在用的签名钥可以停用。请核对姓名或编号。",
     "revoke-one-chain": "“到第几号为止有效”只能用于一条签名链，不能用于设备。请用 --chain。",

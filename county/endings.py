@@ -1,4 +1,5 @@
-"""The commands for keys that end and keys that are lost: `revoke`, `quarantine`, `admit`, `recover`."""
+"""The commands for keys that end, and for the key that lies offline: `revoke`, `quarantine`, `admit`, `recover`,
+`open-export`."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import qrcode
 from app.errors import InputProblem
 from app.ledger.entry import Act
 from app.text import tr
+from app.vault import agefile
 from county import administration, quarantine, recovery, revocation
 from county.desk import Opened, moment, sign_in
 from county.keys import load_recovery, write_secret
@@ -112,6 +114,16 @@ def recover(asked: argparse.Namespace) -> None:
     )
 
 
+def open_export(asked: argparse.Namespace) -> None:
+    try:
+        sealed = asked.file.read_bytes()
+    except OSError:
+        raise InputProblem("file-unreadable") from None
+    document = agefile.unseal(sealed, load_recovery(asked.recovery))
+    write_secret(asked.to, document)
+    print(tr("已打开，写到 {path}。里面有完整的个人信息，没有加密，用完请删除。", path=asked.to))
+
+
 def options(
     command: Callable[..., argparse.ArgumentParser], signed: argparse.ArgumentParser, place: argparse.ArgumentParser
 ) -> None:
@@ -137,3 +149,7 @@ def options(
     made.add_argument("--qr", type=Path, help=tr("答复的二维码图片（.png）"))
     made.add_argument("--words", help=tr("对方念的四个词；省略则先显示申请人，再问"))
     made.add_argument("--compromised", action="store_true", help=tr("旧钥匙可能在别人手里，同时停用"))
+    made = command("open-export", open_export, tr("用恢复私钥打开一份交给县里的完整名单"), [])
+    made.add_argument("file", type=Path, help=tr("加密的名单（.age）"))
+    made.add_argument("--recovery", type=Path, required=True, help=tr("恢复私钥文件，平时离线保管"))
+    made.add_argument("--to", type=Path, required=True, help=tr("写到哪里（.xlsx）"))

@@ -60,6 +60,7 @@ COUNTY_SHARES = (
     "app.vault.cipherfile",
     "app.vault.slots",
     "app.vault.recovery",
+    "app.vault.agefile",
     "app.errors",
     "app.text",
     "app.messages",

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import pyrage  # type: ignore[import-untyped]
-
 from app.casework import revealing
 from app.casework.colleagues import Confirmed
 from app.casework.countersigning import AGREED, FULL_EXPORT
@@ -38,7 +36,7 @@ from app.progress import Progress, Steps
 from app.sync import journal
 from app.sync.journal import Touched
 from app.text import tr
-from app.vault import disk
+from app.vault import agefile, disk
 from app.workbooks.lists import Table, write_lists
 
 HOUSEHOLD, MEMBER, EXPORT = (BY_NAME[name] for name in ("household", "member", "export"))
@@ -148,7 +146,9 @@ def full_list(
     if confirmed.staff != desk.author.staff:
         raise InputProblem("not-allowed")
     content = yield from gather(desk, wanted, Surface.FULL)
-    document = sealed(write_lists(content.tables, desk.today()), recovery_recipient(desk))
+    with desk.vault.reading() as tx:
+        county = journal.county_facts(tx)[chains.RECOVERY_KEY]
+    document = agefile.seal(write_lists(content.tables, desk.today()), county)
     return _leave(desk, FULL_LIST, content, purpose, document, path, proposal)
 
 
@@ -158,7 +158,7 @@ def _leave(
     """The entry, then the file."""
     digest = hashlib.sha256(document).digest()
     with desk.vault.transaction() as tx:
-        decision = None if proposal is None else _allowed_by(tx, proposal, content)
+        decision = None if proposal is None else _allowed_by(tx, desk, proposal, content)
         values: dict[str, Value] = {
             "area": desk.workplace,
             "export_kind": kind,
@@ -178,10 +178,13 @@ def _leave(
     return Exported(touched=touched, households=content.households, digest=digest)
 
 
-def _allowed_by(tx: Transaction, proposal: bytes, content: Content) -> bytes:
+def _allowed_by(tx: Transaction, desk: Desk, proposal: bytes, content: Content) -> bytes:
     found = oversight.proposal(tx, proposal)
     if found is None or found.matter != FULL_EXPORT or found.decided is None or found.decided.outcome != AGREED:
         raise InputProblem("export-undecided")
+    second = staff.rights(tx, found.decided.by or b"", desk.today())
+    if not second.may(Action.DECIDE, "decision", oversight.areas_of(tx, found.area, found.household)):
+        raise InputProblem("export-undecided")  # the right was taken back since
     if oversight.used(tx, found.decided.id):
         raise InputProblem("export-used")
     if (found.count, found.digest) != (content.households, content.digest):
@@ -242,42 +245,3 @@ def _words(field: Field, value: Value) -> str:
         sign, whole, rest = "-" if value < 0 else "", abs(value) // 100, abs(value) % 100
         return f"{sign}{whole}.{rest:02d}"
     return str(value)
-
-
-# --- sealing for the county ---
-
-
-def recovery_recipient(desk: Desk) -> str:
-    """The county's recovery key (X25519, from county.pub) as an age recipient."""
-    with desk.vault.reading() as tx:
-        return bech32("age", journal.county_facts(tx)[chains.RECOVERY_KEY])
-
-
-def sealed(document: bytes, recipient: str) -> bytes:
-    """An age file that only the holder of the recipient's private key opens."""
-    return bytes(pyrage.encrypt(document, [pyrage.x25519.Recipient.from_str(recipient)]))
-
-
-_LETTERS: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-_STEPS: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
-
-
-def bech32(prefix: str, data: bytes) -> str:
-    """`data` as age writes keys (BIP 173: groups of five bits, six letters of check sum)."""
-    bits = int.from_bytes(data, "big") << (-8 * len(data) % 5)
-    groups = (8 * len(data) + 4) // 5
-    words = [bits >> 5 * (groups - 1 - place) & 31 for place in range(groups)]
-    spread = [*(ord(c) >> 5 for c in prefix), 0, *(ord(c) & 31 for c in prefix)]
-    check_sum = _polymod([*spread, *words, 0, 0, 0, 0, 0, 0]) ^ 1
-    tail = [check_sum >> 5 * (5 - place) & 31 for place in range(6)]
-    return prefix + "1" + "".join(_LETTERS[word] for word in [*words, *tail])
-
-
-def _polymod(words: Sequence[int]) -> int:
-    check_sum = 1
-    for word in words:
-        top = check_sum >> 25
-        check_sum = (check_sum & 0x1FFFFFF) << 5 ^ word
-        for place, step in enumerate(_STEPS):
-            check_sum ^= step if top >> place & 1 else 0
-    return check_sum

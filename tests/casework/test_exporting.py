@@ -24,7 +24,9 @@ from app.models.records.registry import BY_NAME
 from app.models.rules import masking
 from app.models.rules.masking import Surface, Whose
 from app.models.tables import TABLES
+from app.vault import agefile
 from app.workbooks.lists import write_lists
+from county.__main__ import main as county_program
 from tests import demo
 from tests.casework.conftest import THEIR_PASSWORD
 
@@ -143,8 +145,12 @@ def test_a_full_list_is_for_the_county_alone_and_only_once(station: Desk, tmp_pa
     countersigning.decide(station, second, proposal, "AGREED")
     export()
     private = demo.recovery_key().private_bytes_raw()
-    identity = pyrage.x25519.Identity.from_str(exporting.bech32("age-secret-key-", private).upper())
-    document = pyrage.decrypt(path.read_bytes(), [identity])
+    key, opened = tmp_path / "recovery.key", tmp_path / "full.xlsx"
+    key.write_text(f"hudang-recovery/1 {private.hex()}\n", encoding="ascii")
+    assert county_program(["open-export", str(path), "--recovery", str(key), "--to", str(opened)]) == 0
+    document = opened.read_bytes()
+    key.write_text(f"hudang-recovery/1 {bytes(reversed(private)).hex()}\n", encoding="ascii")
+    assert county_program(["open-export", str(path), "--recovery", str(key), "--to", str(tmp_path / "never")]) == 1
     cells = said(document)
     monitored = [each for each in demo.find(station) if each.monitor_category]
     assert {each.household_no for each in monitored} <= set(cells)
@@ -160,6 +166,19 @@ def test_a_full_list_is_for_the_county_alone_and_only_once(station: Desk, tmp_pa
     assert written.decision is not None
     with pytest.raises(InputProblem, check=lambda problem: problem.code == "export-used"):
         export()
+
+
+def test_who_agreed_must_still_be_allowed_to(station: Desk, tmp_path: Path) -> None:
+    wanted = Filter(kinds=frozenset({"monitored"}))
+    proposal = agreed(station, wanted)
+    second = countersigning.second_person(station, demo.COLLEAGUE, THEIR_PASSWORD)
+    countersigning.decide(station, second, proposal, "AGREED")
+    with station.vault.transaction() as tx:
+        demo.grant(tx, demo.COLLEAGUE, [("GRID", demo.GRID)])
+    path = tmp_path / "full.xlsx.age"
+    with pytest.raises(InputProblem, check=lambda problem: problem.code == "export-undecided"):
+        done(exporting.full_list(station, MINE, wanted, proposal, "移交县里", path))
+    assert not path.exists()
 
 
 def test_what_changed_after_the_agreement_is_not_exported(station: Desk, tmp_path: Path) -> None:
@@ -181,6 +200,6 @@ def test_what_changed_after_the_agreement_is_not_exported(station: Desk, tmp_pat
 
 def test_keys_are_written_as_age_writes_them() -> None:
     key = demo.recovery_key()
-    private = exporting.bech32("age-secret-key-", key.private_bytes_raw()).upper()
-    public = exporting.bech32("age", key.public_key().public_bytes_raw())
+    private = agefile.identity(key.private_bytes_raw())
+    public = agefile.recipient(key.public_key().public_bytes_raw())
     assert str(pyrage.x25519.Identity.from_str(private).to_public()) == public

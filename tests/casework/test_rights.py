@@ -219,7 +219,6 @@ FREE = {
     "countersigning.second_person": "opens a slot with its own password",
     "countersigning.decide": "asks for the right of the second person: test_countersigning",
     "exporting.full_list": "gathers in full, which asks, and needs a decision: test_exporting",
-    "exporting.recovery_recipient": "the county's public key",
     "drafts.keep": "one's own unfinished form",
     "drafts.find": "one's own unfinished form",
     "drafts.find_all": "one's own unfinished forms",

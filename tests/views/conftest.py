@@ -58,6 +58,16 @@ def station_desk(demo_vault: Path, tmp_path: Path) -> Iterator[Desk]:
 
 
 @pytest.fixture
+def grid_desk(demo_vault: Path, tmp_path: Path) -> Iterator[Desk]:
+    """The same village, where the person is the grid worker and nothing else."""
+    folder = tmp_path / "grid"
+    shutil.copytree(demo_vault, folder)
+    desk = demo.open_desk(folder, granted=(("GRID", demo.GRID),))
+    yield desk
+    desk.vault.lock()
+
+
+@pytest.fixture
 def demo_desk(demo_vault: Path, tmp_path: Path) -> Iterator[Desk]:
     """A desk in a vault of its own, where the demo village lies."""
     folder = tmp_path / "vault"

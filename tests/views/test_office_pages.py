@@ -235,9 +235,9 @@ def test_where_cups_is_the_file_goes_to_it_by_standard_input(
 
 
 def test_who_may_not_print_batches_prints_the_current_household(
-    demo_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path
+    grid_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    page, shell = print_page(demo_desk, at_once, qtbot, tmp_path)
+    page, shell = print_page(grid_desk, at_once, qtbot, tmp_path)
     assert not page.range.isVisible()
     assert "一次打印一户" in page.limits.text()
     photograph(shell, "print-one")
@@ -245,7 +245,7 @@ def test_who_may_not_print_batches_prints_the_current_household(
     assert current is not None
     page.begin_pdf(tmp_path / "one.pdf")
     (text,) = codes_on(tmp_path / "one.pdf")
-    assert cards.judge(demo_desk, text).household == current.row.id
+    assert cards.judge(grid_desk, text).household == current.row.id
 
 
 def test_a_wrong_range_is_said(station_desk: Desk, at_once: Background, qtbot: QtBot, tmp_path: Path) -> None:

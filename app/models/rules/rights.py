@@ -53,8 +53,8 @@ _DOSSIERS: Final = """
                household member visit attachment card printout viewing proposal decision export
 GRID           VREP      VRE    VRE   VRE        VE   VE       VE      V        V        V
 HELPER         VRP       VR     VRE   VRE        V    VE       VE      -        -        -
-VILLAGE        VREPX     VREX   VRE   VRE        VE   VE       VE      V        VEA      VE
-FIRST_SEC      VREPX     VREX   VRE   VRE        VE   VE       VE      V        VEA      VE
+VILLAGE        VREPBX    VREX   VRE   VRE        VE   VE       VE      V        VEA      VE
+FIRST_SEC      VREPBX    VREX   VRE   VRE        VE   VE       VE      V        VEA      VE
 STATION        VREZPBXF  VREXF  VR    VR         VE   VE       VE      VE       VEA      VE
 TOWN_LEADER    VRP       VR     VR    VR         V    VE       VE      V        VEA      V
 DEPT           V         V      V     -          -    -        -       -        -        -
