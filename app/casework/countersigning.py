@@ -135,7 +135,7 @@ def decide(desk: Desk, second: SecondPerson, proposal: bytes, outcome: str, reas
             raise InputProblem("proposal-unknown")
         if second.author.staff in (found.by, desk.author.staff):
             raise InputProblem("second-is-first")
-        areas = (found.area,) if found.household is None else staff.areas_of(tx, found.household)
+        areas = oversight.areas_of(tx, found.area, found.household)
         if not all(second.rights.may(action, DECISION, areas) for action in (Action.DECIDE, Action.WRITE)):
             raise InputProblem("second-not-allowed", name=second.name)
         if found.decided is not None:

@@ -25,7 +25,7 @@ from app.ledger.encoding import encode
 from app.ledger.entry import Act
 from app.models.codelists import codelist
 from app.models.fields import Field, RecordKind, Type, Value
-from app.models.queries import households, oversight, places
+from app.models.queries import households, oversight, places, staff
 from app.models.queries.households import Filter
 from app.models.queries.households import Sheet as Record
 from app.models.records.registry import BY_NAME
@@ -100,6 +100,7 @@ def gather(desk: Desk, wanted: Filter, surface: Surface) -> Steps[Content]:
     """The content of a list of the households that `wanted` finds; `surface` LIST or FULL. "not-allowed" unless the
     person may export each of them so."""
     action = Action.EXPORT if surface is Surface.LIST else Action.FULL_EXPORT
+    wanted = desk.listed(wanted)
     with desk.vault.reading() as tx:
         desk.require(tx, action, HOUSEHOLD)
         total = households.count(tx, wanted)

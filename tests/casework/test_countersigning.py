@@ -6,12 +6,13 @@ import pytest
 
 from app.casework import audit, countersigning, desk, dossiers
 from app.casework.countersigning import NewProposal, SecondPerson
-from app.casework.desk import Desk
+from app.casework.desk import Desk, created
 from app.errors import InputProblem, VaultProblem
 from app.ledger.entry import Act, decode_entry
 from app.models.queries import history, households, oversight
 from app.models.records.registry import BY_NAME
 from app.models.tables import ENTRY
+from app.sync import journal
 from tests import demo
 from tests.casework.conftest import THEIR_PASSWORD
 
@@ -105,6 +106,27 @@ def test_the_second_needs_a_password_and_the_right(station: Desk) -> None:
     with refused("second-not-allowed"):
         countersigning.decide(station, second(station), proposal, "AGREED")
     assert len(countersigning.pending(station)) == 1
+
+
+def test_a_decision_of_somebody_without_the_right_decides_nothing(station: Desk) -> None:
+    """As another program could write it; the right person still decides, and keeps the word when they leave."""
+    proposal = proposed(station, demo.find(station, "wyf")[0].id)
+    nobody = b"\x33" * 16
+    demo.join(station, nobody, "陆试三", "第三个人 的密码")
+    keys = station.vault.keys_of(nobody, "第三个人 的密码")
+    decision = {"area": station.workplace, "proposal": proposal, "outcome": "AGREED"}
+    with station.vault.transaction() as tx:
+        author = journal.author_of(tx, keys.signing_seed, 1)
+        said = [created(BY_NAME["decision"], station.new_id(), decision)]
+        journal.append(tx, author, Act.DECIDE, [station.workplace], said, station.clock(), station.random)
+    assert len(countersigning.pending(station)) == 1
+    countersigning.decide(station, second(station), proposal, "REFUSED", "户主没有同意")
+    with station.vault.transaction() as tx:
+        demo.grant(tx, demo.COLLEAGUE, [])
+        found = oversight.proposal(tx, proposal)
+    assert found is not None
+    assert found.decided is not None
+    assert (found.decided.by, found.decided.outcome) == (demo.COLLEAGUE, "REFUSED")
 
 
 def test_who_may_not_void_cannot_propose_it(mine: Desk) -> None:

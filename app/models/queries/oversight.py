@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import Select, select
 
+from app.models.queries import places, staff
 from app.models.records.oversight import DECISION, EXPORT, PROPOSAL
+from app.models.rules.rights import Action
 from app.models.tables import ENTRY, TABLES, Transaction
 
+_SHANGHAI: Final = timedelta(hours=8)
 _PROPOSAL, _DECISION, _EXPORT = (TABLES[kind.number] for kind in (PROPOSAL, DECISION, EXPORT))
 
 
@@ -27,7 +31,7 @@ class Decided:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposed:
     """One proposal: `entry` (32 bytes) is the act that made it, `by` (staff id) its person, `at` ms; `decided` the
-    first decision by another person, None while it waits."""
+    first decision by another person who may, None while it waits."""
 
     id: bytes
     entry: bytes
@@ -78,18 +82,27 @@ def _proposed(tx: Transaction, row: Any) -> Proposed:
         reason=row.reason or "",
         by=row.actor,
         at=row.wall,
-        decided=_decided(tx, row.id, row.actor),
+        decided=_decided(tx, row),
     )
 
 
-def _decided(tx: Transaction, identity: bytes, proposer: bytes | None) -> Decided | None:
+def _decided(tx: Transaction, proposed: Any) -> Decided | None:
+    """The first decision by another person who was ever allowed to decide there: the fold takes what anybody signed."""
     query = (
         select(_DECISION, ENTRY.c.actor, ENTRY.c.wall)
         .join(ENTRY, ENTRY.c.dot == _DECISION.c.born)
-        .where(_DECISION.c.proposal == identity, _DECISION.c.alive, ENTRY.c.actor != proposer)
+        .where(_DECISION.c.proposal == proposed.id, _DECISION.c.alive, ENTRY.c.actor != proposed.actor)
         .order_by(ENTRY.c.position.is_(None), ENTRY.c.position, ENTRY.c.seq)
     )
-    row = tx.execute(query.limit(1)).first()
-    if row is None:
-        return None
-    return Decided(id=row.id, outcome=row.outcome or "", reason=row.reason or "", by=row.actor, at=row.wall)
+    areas = areas_of(tx, proposed.area, proposed.household)
+    for row in tx.execute(query):
+        day = (datetime.fromtimestamp(row.wall / 1000, UTC) + _SHANGHAI).date().isoformat()
+        rights = staff.rights_of(tx, [row.actor], day, places.areas(tx), ended=True)[row.actor]
+        if rights.may(Action.DECIDE, DECISION, areas):
+            return Decided(id=row.id, outcome=row.outcome or "", reason=row.reason or "", by=row.actor, at=row.wall)
+    return None
+
+
+def areas_of(tx: Transaction, area: bytes, household: bytes | None) -> tuple[bytes | None, ...]:
+    """Where a proposal is decided: where its household lies, else at its workplace."""
+    return (area,) if household is None else staff.areas_of(tx, household)

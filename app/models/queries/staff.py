@@ -22,12 +22,15 @@ def rights(tx: Transaction, staff: bytes, today: str) -> Rights:
     return rights_of(tx, [staff], today, places.areas(tx))[staff]
 
 
-def rights_of(tx: Transaction, people: Iterable[bytes], today: str, known: Mapping[bytes, Area]) -> dict[bytes, Rights]:
-    """The rights of several people; `known` are all areas here."""
+def rights_of(
+    tx: Transaction, people: Iterable[bytes], today: str, known: Mapping[bytes, Area], *, ended: bool = False
+) -> dict[bytes, Rights]:
+    """The rights of several people; `known` are all areas here. `ended`: with what was taken back since, for a `today`
+    that lies behind."""
     wanted = list(people)
     table = TABLES[GRANT.number]
     query = select(table.c.staff, table.c.role, table.c.area, table.c.until)
-    query = query.where(table.c.staff.in_(wanted), table.c.alive).order_by(table.c.id)
+    query = query.where(table.c.staff.in_(wanted), table.c.alive | ended).order_by(table.c.id)
     children = _children(known)
     found: dict[bytes, list[Grant]] = {staff: [] for staff in wanted}
     for row in tx.execute(query):
@@ -77,5 +80,5 @@ def seats(tx: Transaction, vault: bytes) -> dict[bytes, bytes]:
     """staff -> the record of their seat in this vault, of those who have one in force. The first person of a vault has
     none: their enrolment says it."""
     table = TABLES[SEAT.number]
-    rows = tx.execute(select(table.c.staff, table.c.id).where(table.c.vault == vault, table.c.alive).order_by(table.c.id))
-    return {row.staff: row.id for row in rows if row.staff is not None}
+    query = select(table.c.staff, table.c.id).where(table.c.vault == vault, table.c.alive).order_by(table.c.id)
+    return {row.staff: row.id for row in tx.execute(query) if row.staff is not None}
