@@ -163,8 +163,8 @@ def renew_keys(desk: Desk, confirmed: Confirmed, reason: str) -> Steps[Touched]:
 
 
 def settle_keys(vault: Vault, random: Random) -> Steps[None]:
-    """Finish new keys that an entry speaks of and that were cut off; nothing where none are. VaultProblem("no-slot") for
-    the person who is to go: their password still opened, it shall not any more."""
+    """Finish new keys that an entry speaks of and that were cut off; nothing where none are. VaultProblem("no-slot")
+    for the person who is to go: their password still opened, it shall not any more."""
     with vault.reading() as tx:
         waiting = kept.setting(tx, RENEWAL)
     if not waiting:
