@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from app.errors import ChainBroken, InputProblem, VaultProblem
 from app.ledger import encoding
 from app.vault import sealing, slotfile
-from app.vault.cipherfile import SALT_BYTES, DatabaseKey
+from app.vault.pages import SALT_BYTES, DatabaseKey
 from app.vault.sealing import FLOOR as FLOOR  # the county knows only this module
 from app.vault.sealing import KEY_BYTES, Unopened
 from app.vault.sealing import Random as Random

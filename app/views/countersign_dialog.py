@@ -157,7 +157,7 @@ class Countersign(QDialog):
             if focused is self.reason or focused is self.propose:
                 self.submit()
             elif focused in (self.refuse, self.later, self.agree):
-                focused.click()  # type: ignore[attr-defined]
+                focused.click()
             elif focused is self.password.line:
                 self.agree.setFocus()  # Enter alone agrees to nothing
             return

@@ -7,7 +7,7 @@ Saving and giving up forget what was kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from PySide6.QtCore import QObject
@@ -64,7 +64,7 @@ class Unsaved(QObject):
         self.type_in(view, dossier.sheet.id, dossier.sheet.values)
         return next(iter(self._found.values()), None)
 
-    def type_in(self, view: SheetView, identity: bytes, now: dict[str, Value]) -> None:
+    def type_in(self, view: SheetView, identity: bytes, now: Mapping[str, Value]) -> None:
         """Open the form of the object and type in what was kept of it; `now` is what stands in the file."""
         draft = self._found.pop(identity, None)
         if draft is None or (view.editing and not draft.ids):

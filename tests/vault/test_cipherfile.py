@@ -26,6 +26,14 @@ from tests.vault.conftest import code_of, refused
 KEY = DatabaseKey.make(os.urandom)
 
 
+def _open_and_check(path: Path) -> None:
+    opened = cipherfile.open_existing(path, KEY)
+    try:
+        opened.check()
+    finally:
+        opened.close()
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "档案.db"
@@ -170,11 +178,7 @@ def test_every_wrong_file_has_its_own_name_and_stays_as_it_is(path: Path, tmp_pa
         data = good[: page * 4096 + 90] + bytes([good[page * 4096 + 90] ^ 1]) + good[page * 4096 + 91 :]
         path.write_bytes(data)
         with pytest.raises(VaultProblem, match="vault-damaged pages=1"):
-            opened = cipherfile.open_existing(path, KEY)
-            try:
-                opened.check()
-            finally:
-                opened.close()
+            _open_and_check(path)
         assert path.read_bytes() == data
     path.write_bytes(KEY.salt + os.urandom(8176))
     assert code_of(cipherfile.open_existing, path, KEY) == "vault-foreign"

@@ -26,8 +26,8 @@ from app.views.households_page import HouseholdsPage
 from app.views.main_window import MainWindow, Place
 from app.views.open_file_page import OpenFilePage
 from app.views.page import Destination, Page
-from app.views.parts.notices import Question
 from app.views.parts.masked import Masked
+from app.views.parts.notices import Question
 from app.views.scan_page import ScanListener, ScanPage
 from app.views.today_page import TodayPage
 from app.views.visit_page import VisitPage

@@ -50,8 +50,9 @@ class Watermark(QWidget):
             self.update()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Resize and watched is self.parent():
-            self.setGeometry(self.parentWidget().rect())
+        window = self.parentWidget()
+        if event.type() == QEvent.Type.Resize and window is not None and watched is window:
+            self.setGeometry(window.rect())
         elif event.type() == QEvent.Type.ChildAdded:
             self.raise_()
         return super().eventFilter(watched, event)
