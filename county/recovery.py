@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from app.errors import ChainBroken, InputProblem, VaultProblem
+from app.ledger.act import Said
 from app.ledger.chain import RECOVERY_KEY
 from app.ledger.entry import Act
 from app.ledger.signatures import ED25519, check_public_key
@@ -24,6 +25,7 @@ from app.models.store import Transaction
 from app.models.tables import ENTRY, PAYLOAD, TABLES
 from app.vault import recovery
 from app.vault.recovery import Answer, EnrolEntry, Request
+from county import seats
 from county.administration import Areas, Author, County, Deed, check_authority, ended, said
 from county.cards import china_day
 from county.keys import public_of
@@ -57,7 +59,8 @@ def read(data: bytes) -> Request:
 
 def applicant(county: County, tx: Transaction, request: Request) -> Applicant:
     """Who asks. InputProblem: "recovery-stranger" (no such person), "recovery-device" (nobody enrolled this vault, its
-    device was ended, or this person has no key in force on it), "recovery-no-grant" (nothing is granted to them)."""
+    device was ended, or this person has no key in force on it or was let go), "recovery-ended" (the key that the request
+    is for was ended), "recovery-no-grant" (nothing is granted to them)."""
     staff, grant = TABLES[STAFF.number], TABLES[GRANT.number]
     person = tx.execute(select(staff).where(staff.c.id == request.staff, staff.c.alive)).first()
     if person is None:
@@ -81,8 +84,8 @@ def recover(
     county: County, by: Author, request: Request, recovery_private: bytes, read_out: str, *, compromised: bool = False
 ) -> Answer:
     """Record the person's new key and seal the vault key to it. `read_out`: the four words as the person said them;
-    `compromised`: the old keys may be in other hands, and end. The same request again gets an answer again, and no
-    second record.
+    `compromised`: the old keys may be in other hands, and end, even where the answer was given before that was said.
+    The same request again gets an answer again, and no second record.
 
     As `applicant`, InputProblem("recovery-words" | "not-allowed"), VaultProblem("wrong-recovery-key")."""
     if public_of(recovery_private) != county.facts[RECOVERY_KEY]:
@@ -95,7 +98,11 @@ def recover(
         if words_of(read_out) != applicant(county, tx, request).words:
             raise InputProblem("recovery-words")
         check_authority(tx, by, SIGNER.number)
-        entry = _recorded(tx, request) or _record(county, by, tx, request, compromised)
+        entry = _recorded(tx, request)
+        if entry is None:
+            entry = _record(county, by, tx, request, compromised)
+        elif compromised and (told := _ends(county, tx, request)):
+            county.act(tx, by, [Deed(act=Act.REVOKE, roots=[request.staff], said=told)])
         return recovery.answer(request, recovery_private, entry)
 
 
@@ -113,8 +120,10 @@ def _enrolled(tx: Transaction, request: Request) -> tuple[Any, list[Any]]:
     """The device of the vault, and the person's keys in force on it."""
     device, signer = TABLES[DEVICE.number], TABLES[SIGNER.number]
     found = tx.execute(select(device).where(device.c.vault == request.vault_id, device.c.alive)).first()
-    if found is None:
+    if found is None or request.staff not in seats.people(tx, request.vault_id):
         raise InputProblem("recovery-device")
+    if tx.execute(select(signer.c.id).where(signer.c.chain == request.chain, ~signer.c.alive)).first() is not None:
+        raise InputProblem("recovery-ended")
     mine = (signer.c.staff == request.staff) & (signer.c.device == found.id) & signer.c.alive
     keys = list(tx.execute(select(signer).where(mine).order_by(signer.c.id)).all())
     if not keys:
@@ -137,7 +146,7 @@ def _recorded(tx: Transaction, request: Request) -> EnrolEntry | None:
 
 
 def _record(county: County, by: Author, tx: Transaction, request: Request, compromised: bool) -> EnrolEntry:
-    device, keys = _enrolled(tx, request)
+    device, _ = _enrolled(tx, request)
     facts = {
         "staff": request.staff,
         "chain": request.chain,
@@ -146,10 +155,19 @@ def _record(county: County, by: Author, tx: Transaction, request: Request, compr
         "box_key": request.box_public,
         "device": device.id,
     }
-    told = [said("signer", county.random(16), facts)]
-    for key in keys if compromised else ():
+    told = [said("signer", county.random(16), facts), *(_ends(county, tx, request) if compromised else ())]
+    signed = county.act(tx, by, [Deed(act=Act.RECOVER, roots=[request.staff], said=told)])[0]
+    return signed.data, signed.signature, signed.payload
+
+
+def _ends(county: County, tx: Transaction, request: Request) -> list[Said]:
+    """The end of the person's keys on this device but for the one that is asked for."""
+    _, keys = _enrolled(tx, request)
+    told = []
+    for key in keys:
+        if key.chain == request.chain:
+            continue
         known = county.log.chains.get(key.chain)
         last = {} if known is None else {"last_seq": known.next_seq - 1}
         told.append(ended(tx, SIGNER, key.id, {"ended_for": LOST, **last}))
-    signed = county.act(tx, by, [Deed(act=Act.RECOVER, roots=[request.staff], said=told)])[0]
-    return signed.data, signed.signature, signed.payload
+    return told

@@ -15,6 +15,7 @@ from app.casework import recovering
 from app.errors import CountyRefusal, HudangError, InputProblem, VaultProblem
 from app.ledger import chain as chains
 from app.ledger.entry import Act, decode_entry
+from app.models.fields import LIFE
 from app.models.queries import history
 from app.models.records.people import SIGNER
 from app.models.store import registers_of
@@ -26,7 +27,7 @@ from app.vault.recovery import Answer, Request
 from app.vault.vault import Vault
 from county import administration, quarantine, revocation
 from county import recovery as office
-from county.administration import Author
+from county.administration import Author, Deed, said
 from county.keys import load_recovery
 from county.sequencer import Log
 from county.tables import QUARANTINE
@@ -213,6 +214,55 @@ def test_whom_the_county_does_not_answer(site: Site, enrol: Enrol) -> None:  # n
     with site.county.log.writing() as tx:
         revocation.revoke(site.county, site.by, tx, revocation.of_staff(tx, request.staff), "x")
     assert refused(request) == "recovery-device"
+    assert_holds(site)
+
+
+def test_who_was_let_go_gets_no_answer(site: Site, enrol: Enrol) -> None:  # noqa: F811
+    """Whoever was let go and sits down at the locked laptop can still ask: of the slot file as it lies there now."""
+    laptop = enrol()
+    administration.add_staff(site.county, site.by, "网测二", "GRID", "云台镇/上坝村/第一网格")
+    staff, vault = site.staff("网测二"), laptop.vault.vault_id
+    with laptop.vault.reading() as tx:
+        device = Connection.load(tx).device
+    facts = {"staff": staff, "chain": os.urandom(16), "algorithm": 1, "public_key": os.urandom(32), "device": device}
+    known = said("signer", os.urandom(16), facts)
+    with site.county.log.writing() as tx:
+        site.county.act(tx, site.by, [Deed(act=Act.ENROL, roots=[staff], said=[known])])
+    request = replace(ask(laptop), staff=staff)
+    private, words = load_recovery(site.folder / "recovery.key"), " ".join(recovery.words(request.encode()))
+    office.recover(site.county, site.by, request, private, words)
+    with site.county.log.writing() as tx:
+        left = said("seat", os.urandom(16), {"staff": staff, "vault": vault, "epoch": 2})
+        left = replace(left, values={**left.values, LIFE: None})
+        site.county.act(tx, site.by, [Deed(act=Act.LEAVE, roots=[staff], said=[left])])
+    for asked in (request, replace(request, nonce=os.urandom(16))):
+        with pytest.raises(InputProblem, match="recovery-device"):
+            office.recover(site.county, site.by, asked, private, " ".join(recovery.words(asked.encode())))
+
+
+def test_an_old_request_does_not_bring_an_ended_key_back(site: Site, enrol: Enrol) -> None:  # noqa: F811
+    laptop = enrol()
+    request = ask(laptop)
+    take(laptop, answer(site, request))
+    laptop.sync()
+    with site.county.log.writing() as tx:
+        revocation.revoke(site.county, site.by, tx, revocation.of_chain(tx, request.chain.hex()), "丢了")
+    with pytest.raises(InputProblem, match="recovery-ended"):
+        answer(site, request)
+    assert site.county.log.chain_head(request.chain).state == "revoked"
+
+
+def test_old_keys_end_where_that_is_said_after_the_answer(site: Site, enrol: Enrol) -> None:  # noqa: F811
+    laptop = enrol()
+    old = laptop_chain(site, laptop.vault.staff)
+    request = ask(laptop)
+    first = answer(site, request)
+    assert site.county.log.chain_head(old).state == "ok"
+    for _ in range(2):
+        assert answer(site, request, compromised=True).enrol == first.enrol
+        assert site.county.log.chain_head(old).state == "revoked"
+    take(laptop, first)
+    assert laptop.sync().same
     assert_holds(site)
 
 
