@@ -59,8 +59,8 @@ def read(data: bytes) -> Request:
 
 def applicant(county: County, tx: Transaction, request: Request) -> Applicant:
     """Who asks. InputProblem: "recovery-stranger" (no such person), "recovery-device" (nobody enrolled this vault, its
-    device was ended, or this person has no key in force on it or was let go), "recovery-ended" (the key that the request
-    is for was ended), "recovery-no-grant" (nothing is granted to them)."""
+    device was ended, or this person has no key in force on it or was let go), "recovery-ended" (the key of the request
+    was ended), "recovery-no-grant" (nothing is granted to them)."""
     staff, grant = TABLES[STAFF.number], TABLES[GRANT.number]
     person = tx.execute(select(staff).where(staff.c.id == request.staff, staff.c.alive)).first()
     if person is None:
