@@ -7,15 +7,16 @@ twice with the same draft does nothing the second time: the draft carries the id
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from app.errors import InputProblem
 from app.ledger.act import Random, Said
 from app.models import summaries
-from app.models.fields import LIFE, RecordKind, Value
+from app.models.fields import LIFE, Privacy, RecordKind, Value
 from app.models.queries import staff
-from app.models.queries.households import Sheet
+from app.models.queries.households import EVERYTHING, Filter, Sheet
+from app.models.records.registry import BY_NAME
 from app.models.rules import forms
 from app.models.rules.policy import Policy
 from app.models.rules.rights import Action, Rights
@@ -25,6 +26,7 @@ from app.progress import Progress, Steps
 from app.sync.journal import Author, Touched
 from app.vault.vault import Vault
 
+HOUSEHOLD = BY_NAME["household"]
 SLICE = 10  # households whose summaries are derived in one transaction: well under 50 ms
 SHANGHAI = timedelta(hours=8)  # Asia/Shanghai has had no summer time since 1991
 
@@ -53,6 +55,15 @@ class Desk:
         """The same at `areas`, for what is not here yet."""
         if not self.rights.may(action, kind, areas):
             raise InputProblem("not-allowed")
+
+    def listed(self, wanted: Filter = EVERYTHING) -> Filter:
+        """What of `wanted` this person may look at. Every list, count and search goes by it: a vault of several people
+        holds more."""
+        return replace(
+            wanted,
+            areas=self.rights.reach(Action.VIEW, HOUSEHOLD),
+            personal=self.rights.seeing(Privacy.C),
+        )
 
     def new_id(self) -> bytes:
         """A fresh object id."""

@@ -13,7 +13,7 @@ from app.casework.visits import PhotoDraft
 from app.errors import ChainBroken
 from app.ledger.entry import signed_bytes
 from app.ledger.signatures import verify_signature
-from app.models.queries import history, households, oversight, places, visits
+from app.models.queries import history, households, oversight, places, staff, visits
 from app.models.queries.history import ActDetail, Origin
 from app.models.queries.households import AttachmentRow, CardRow, HouseholdRow, Sheet
 from app.models.queries.oversight import Proposed
@@ -124,11 +124,15 @@ def read(desk: Desk, household: bytes) -> Dossier | None:
 
 
 def open_act(desk: Desk, entry: bytes) -> OpenedAct | None:
-    """One act and whether its signature holds, None when it is not here."""
+    """One act and whether its signature holds, None when it is not here. "not-allowed" where it speaks of a household
+    that this person may not look at."""
     with desk.vault.reading() as tx:
         detail = history.detail(tx, entry)
         if detail is None:
             return None
+        for root in detail.row.roots:
+            if areas := staff.areas_of(tx, root):
+                desk.require_at(Action.VIEW, HOUSEHOLD, areas)
         seen = revealing.seen(desk, tx, detail.row.roots)
         return OpenedAct(detail=detail, holds=_holds(tx, detail), names=names(tx, seen, detail.row.roots), seen=seen)
 

@@ -100,6 +100,7 @@ def gather(desk: Desk, wanted: Filter, surface: Surface) -> Steps[Content]:
     """The content of a list of the households that `wanted` finds; `surface` LIST or FULL. "not-allowed" unless the
     person may export each of them so."""
     action = Action.EXPORT if surface is Surface.LIST else Action.FULL_EXPORT
+    wanted = desk.listed(wanted)
     with desk.vault.reading() as tx:
         desk.require(tx, action, HOUSEHOLD)
         total = households.count(tx, wanted)

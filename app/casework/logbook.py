@@ -58,19 +58,22 @@ class Choices:
 
 
 def read(desk: Desk, wanted: Wanted, offset: int, limit: int) -> Part:
-    """Acts offset ... offset+limit-1, newest first."""
+    """Acts offset ... offset+limit-1, newest first, of those that speak of no household which this person may not look
+    at."""
+    areas = desk.listed().areas
     since = until = None
     if wanted.day is not None:
         since = _start_of(wanted.day)
         until = since + DAY_MS
     with desk.vault.reading() as tx:
-        total = history.count(tx, root=wanted.household, actor=wanted.actor, since=since, until=until)
+        total = history.count(tx, root=wanted.household, actor=wanted.actor, since=since, until=until, areas=areas)
         rows = history.acts(
             tx,
             root=wanted.household,
             actor=wanted.actor,
             since=since,
             until=until,
+            areas=areas,
             offset=offset,
             limit=limit,
         )
@@ -92,14 +95,15 @@ def read(desk: Desk, wanted: Wanted, offset: int, limit: int) -> Part:
 
 def choices(desk: Desk) -> Steps[Choices]:
     """Whom and what one may ask for."""
+    mine = desk.listed()
     with desk.vault.reading() as tx:
         names: Mapping[bytes, str] = {person.id: person.name for person in places.staff(tx).values()}
-        people = [(actor, names[actor]) for actor in history.authors(tx) if names.get(actor)]
-        total = households.count(tx, households.Filter())
+        people = [(actor, names[actor]) for actor in history.authors(tx, mine.areas) if names.get(actor)]
+        total = households.count(tx, mine)
     found: list[tuple[bytes, str]] = []
     for offset in range(0, total, READ_AT_ONCE):
         with desk.vault.reading() as tx:
-            rows = households.page(tx, households.Filter(), offset=offset, limit=READ_AT_ONCE)
+            rows = households.page(tx, mine, offset=offset, limit=READ_AT_ONCE)
         found += [(row.id, f"{row.head_name} {row.villager_group}".strip()) for row in rows]
         yield Progress(done=len(found), of=total)
     return Choices(people=tuple(sorted(people, key=lambda each: each[1])), households=tuple(found))

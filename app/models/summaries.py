@@ -50,8 +50,9 @@ def refresh(tx: Transaction, limit: int = 200) -> int:
     return tx.scalar(select(func.count()).select_from(STALE)) or 0
 
 
-def words_of(typed: str) -> list[str]:
-    """FTS5 terms for what a person typed: every one must be found. Empty when nothing can be searched."""
+def words_of(typed: str, *, personal: bool = True) -> list[str]:
+    """FTS5 terms for what a person typed: every one must be found. Empty when nothing can be searched. Without
+    `personal` a number is looked for among household numbers alone, not among phones and certificates."""
     terms = []
     for part in typed.split():
         han = [c for c in part if "㐀" <= c <= "鿿" or ord(c) > 0x1FFFF]
@@ -62,7 +63,7 @@ def words_of(typed: str) -> list[str]:
             terms.append(f'"i{rest}"*')
         elif rest:
             back = rest[::-1]
-            terms.append(f'("d{back}"* OR "p{back}"* OR "h{back}"*)')
+            terms.append(f'("d{back}"* OR "p{back}"* OR "h{back}"*)' if personal else f'"h{back}"*')
     return terms
 
 

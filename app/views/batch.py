@@ -133,7 +133,7 @@ def offer(desk: Desk) -> Offer:
     """What can be chosen from in this vault."""
     with desk.vault.reading() as tx:
         known = places.areas(tx)
-        groups = households.groups(tx)
+        groups = households.groups(tx, desk.listed())
     levels: dict[str, list[tuple[bytes, str]]] = {"TOWNSHIP": [], "VILLAGE": []}
     for area in known.values():
         if area.level in levels:
@@ -157,11 +157,12 @@ def offer(desk: Desk) -> Offer:
 def choose(desk: Desk, which: Which) -> Steps[Chosen]:
     """The households of a batch in the order of printing, each with what is missing for it."""
     rows: list[HouseholdRow] = []
+    mine = desk.listed()
     with desk.vault.reading() as tx:
-        known, total, left = places.areas(tx), households.count(tx, households.Filter()), kept.cards_left(tx)
+        known, total, left = places.areas(tx), households.count(tx, mine), kept.cards_left(tx)
     for offset in range(0, total, READ_AT_ONCE):
         with desk.vault.reading() as tx:
-            page = households.page(tx, households.Filter(), offset=offset, limit=READ_AT_ONCE)
+            page = households.page(tx, mine, offset=offset, limit=READ_AT_ONCE)
         rows += [row for row in page if _wanted(row, which, known)]
         yield Progress(done=min(offset + READ_AT_ONCE, total), of=total, doing=tr("正在列出农户"))
     rows.sort(key=lambda row: _order(row, known))

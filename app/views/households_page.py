@@ -479,6 +479,7 @@ class Peek(QWidget):
 
 def reader(desk: Desk, wanted: Filter, order: str, descending: bool) -> Callable[[int, int], Slice[HouseholdRow]]:
     """Reads slices of the list on the lane."""
+    wanted = desk.listed(wanted)
 
     def read(offset: int, limit: int) -> Slice[HouseholdRow]:
         with desk.vault.reading(interruptible=True) as tx:
@@ -490,4 +491,4 @@ def reader(desk: Desk, wanted: Filter, order: str, descending: bool) -> Callable
 
 def _groups(desk: Desk) -> list[tuple[str, int]]:
     with desk.vault.reading() as tx:
-        return households.groups(tx)
+        return households.groups(tx, desk.listed())

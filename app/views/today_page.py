@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from PySide6.QtCore import (
@@ -32,7 +32,6 @@ from app.casework import visits as visiting
 from app.casework.desk import Desk
 from app.casework.visits import VisitDraft
 from app.models.queries import households, visits
-from app.models.queries.households import Filter
 from app.models.queries.visits import DueRow
 from app.models.rules.rights import Action
 from app.text import tr
@@ -420,16 +419,16 @@ class _Delegate(QStyledItemDelegate):
 def read(desk: Desk) -> Today:
     """Read what the page shows. Runs on the lane."""
     unfinished = visiting.drafts(desk)
-    today = desk.today()
+    today, mine = desk.today(), desk.listed()
     with desk.vault.reading() as tx:
-        names = {draft.household: households.one(tx, draft.household) for draft in unfinished}
+        names = {draft.household: households.one(tx, draft.household, mine) for draft in unfinished}
         return Today(
-            due=tuple(visits.due_today(tx, today)),
-            visited=visits.visited_in_month(tx, today[:7]),
+            due=tuple(visits.due_today(tx, today, mine)),
+            visited=visits.visited_in_month(tx, today[:7], mine.areas),
             waiting=kept.waiting(tx),
-            disputed=households.count(tx, Filter(kinds=frozenset({"disputed"}))),
+            disputed=households.count(tx, replace(mine, kinds=frozenset({"disputed"}))),
             drafts=tuple(
                 (draft, found.head_name) for draft in unfinished if (found := names[draft.household]) is not None
             ),
-            of_all=households.count(tx, Filter()),
+            of_all=households.count(tx, mine),
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import exists, func, select
 
 from app.ledger.entry import Change, Kind, Withheld, decode_entry, open_payload
 from app.models.fields import LIFE, RecordKind, Value
+from app.models.queries import households
+from app.models.queries.households import HOUSEHOLD
 from app.models.records.registry import BY_NUMBER
 from app.models.tables import ENTRY, PAYLOAD, STREAM, Transaction
 
@@ -68,11 +70,12 @@ def acts(
     chain: bytes | None = None,
     since: int | None = None,
     until: int | None = None,
+    areas: frozenset[bytes] | None = None,
     offset: int = 0,
     limit: int = 200,
 ) -> list[ActRow]:
     """Acts, newest first: of one root, one person, one chain, or all; written from instant `since` (ms) on and before
-    `until`."""
+    `until`; with `areas` none that speaks of a household elsewhere."""
     query = select(ENTRY.c.id, ENTRY.c.data, ENTRY.c.position, _APART.label("apart"))
     if root is not None:
         query = query.join(STREAM, STREAM.c.id == ENTRY.c.id).where(STREAM.c.root == root)
@@ -84,6 +87,8 @@ def acts(
         query = query.where(ENTRY.c.wall >= since)
     if until is not None:
         query = query.where(ENTRY.c.wall < until)
+    if areas is not None:
+        query = query.where(_only_of(areas))
     waits = ENTRY.c.position.is_(None) & ~_APART
     order = (waits.desc(), ENTRY.c.position.desc(), ENTRY.c.seq.desc())
     rows = tx.execute(query.order_by(*order).offset(offset).limit(limit))
@@ -97,6 +102,7 @@ def count(
     actor: bytes | None = None,
     since: int | None = None,
     until: int | None = None,
+    areas: frozenset[bytes] | None = None,
 ) -> int:
     """How many acts `acts` would list."""
     query = select(func.count()).select_from(ENTRY)
@@ -108,13 +114,22 @@ def count(
         query = query.where(ENTRY.c.wall >= since)
     if until is not None:
         query = query.where(ENTRY.c.wall < until)
+    if areas is not None:
+        query = query.where(_only_of(areas))
     return tx.scalar(query) or 0
 
 
-def authors(tx: Transaction) -> list[bytes]:
-    """Who wrote entries that are here."""
+def authors(tx: Transaction, areas: frozenset[bytes] | None = None) -> list[bytes]:
+    """Who wrote entries that are here; with `areas` as `acts`."""
     query = select(ENTRY.c.actor).where(ENTRY.c.actor.is_not(None)).distinct().order_by(ENTRY.c.actor)
-    return list(tx.scalars(query))
+    return list(tx.scalars(query if areas is None else query.where(_only_of(areas))))
+
+
+def _only_of(areas: frozenset[bytes]) -> Any:
+    """Not one of its roots is a household outside `areas`. The households elsewhere are found once, not act by act."""
+    here = select(HOUSEHOLD.c.id).where(households.lying_in(areas))
+    elsewhere = select(STREAM.c.id).join(HOUSEHOLD, HOUSEHOLD.c.id == STREAM.c.root)
+    return ENTRY.c.id.not_in(elsewhere.where(HOUSEHOLD.c.id.not_in(here)))
 
 
 def detail(tx: Transaction, entry_id: bytes) -> ActDetail | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, text
+from sqlalchemy import Select, and_, bindparam, func, or_, select, text
 
 from app.models import store
 from app.models.fields import RecordKind, Value
@@ -48,12 +48,21 @@ class HouseholdRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
     """What to list: `typed` search, one of `kinds` (monitored, lifted, ordinary, missing, disputed, no_card,
-    unvisited), a group, an area."""
+    unvisited), a group, an area.
+
+    For whom, as a desk says it (`Desk.listed`): only what lies in `areas`, and phones and certificates are looked among
+    only in `personal`; None is no bound. A vault holds what any of its people may see, and each sees their own.
+    """
 
     typed: str = ""
     kinds: frozenset[str] = frozenset()
     group: str | None = None
     area: bytes | None = None
+    areas: frozenset[bytes] | None = None
+    personal: frozenset[bytes] | None = None
+
+
+EVERYTHING = Filter()
 
 
 # Columns by which the list may be sorted.
@@ -89,17 +98,16 @@ def count(tx: Transaction, wanted: Filter) -> int:
     return tx.scalar(_listed(select(func.count()), wanted)) or 0
 
 
-def one(tx: Transaction, household: bytes) -> HouseholdRow | None:
-    """The line of one household, None when it is not here."""
-    row = tx.execute(_listed(_columns(), Filter()).where(SUMMARY.c.household == household)).first()
+def one(tx: Transaction, household: bytes, wanted: Filter = EVERYTHING) -> HouseholdRow | None:
+    """The line of one household, None when it is not here or not wanted."""
+    row = tx.execute(_listed(_columns(), wanted).where(SUMMARY.c.household == household)).first()
     return None if row is None else _row(row)
 
 
-def groups(tx: Transaction) -> list[tuple[str, int]]:
+def groups(tx: Transaction, wanted: Filter = EVERYTHING) -> list[tuple[str, int]]:
     """(group, households) in walking order."""
     query = (
-        select(HOUSEHOLD.c.villager_group, func.count())
-        .join(SUMMARY, SUMMARY.c.household == HOUSEHOLD.c.id)
+        _listed(select(HOUSEHOLD.c.villager_group, func.count()), wanted)
         .group_by(HOUSEHOLD.c.villager_group)
         .order_by(func.min(SUMMARY.c.group_order), HOUSEHOLD.c.villager_group)
     )
@@ -133,16 +141,32 @@ def _removed() -> Any:
 
 def _listed(query: Select[Any], wanted: Filter) -> Select[Any]:
     query = query.select_from(SUMMARY).join(HOUSEHOLD, HOUSEHOLD.c.id == SUMMARY.c.household)
+    if wanted.areas is not None:
+        query = query.where(lying_in(wanted.areas))
     if wanted.typed.strip():
-        terms = words_of(wanted.typed)
-        found = text("summary.number IN (SELECT rowid FROM household_search WHERE household_search MATCH :typed)")
-        query = query.where(found.bindparams(typed=" AND ".join(terms) or '"\x00"'))
+        found = _matching(wanted.typed, personal=True)
+        if wanted.personal is not None and words_of(wanted.typed) != words_of(wanted.typed, personal=False):
+            elsewhere = _matching(wanted.typed, personal=False)
+            found = or_(and_(lying_in(wanted.personal), found), elsewhere)
+        query = query.where(found)
     if wanted.group is not None:
         query = query.where(HOUSEHOLD.c.villager_group == wanted.group)
     if wanted.area is not None:
         query = query.where(or_(HOUSEHOLD.c.village == wanted.area, HOUSEHOLD.c.grid == wanted.area))
     chosen = [_KINDS[kind] for kind in sorted(wanted.kinds) if kind in _KINDS]
     return query.where(and_(*chosen)) if chosen else query
+
+
+def _matching(typed: str, *, personal: bool) -> Any:
+    terms = " AND ".join(words_of(typed, personal=personal)) or '"\x00"'
+    found = text("summary.number IN (SELECT rowid FROM household_search WHERE household_search MATCH :typed)")
+    return found.bindparams(bindparam("typed", terms, unique=True))
+
+
+def lying_in(areas: frozenset[bytes]) -> Any:
+    """The condition that a household's grid or its village is one of `areas`."""
+    wanted = sorted(areas)
+    return or_(HOUSEHOLD.c.grid.in_(wanted), HOUSEHOLD.c.village.in_(wanted))
 
 
 _KINDS: dict[str, Any] = {

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from app.models.fields import Value
 from app.models.queries import households
-from app.models.queries.households import Filter, HouseholdRow
+from app.models.queries.households import EVERYTHING, HOUSEHOLD, Filter, HouseholdRow
 from app.models.records.registry import BY_NAME
 from app.models.rules.visiting import Due, due
 from app.models.tables import ENTRY, TABLES, Transaction, from_column
@@ -51,9 +51,11 @@ def of_household(tx: Transaction, household: bytes, limit: int = 100) -> list[Vi
     ]
 
 
-def visited_in_month(tx: Transaction, month: str) -> int:
-    """Households visited in `month` ("YYYY-MM")."""
+def visited_in_month(tx: Transaction, month: str, areas: frozenset[bytes] | None = None) -> int:
+    """Households visited in `month` ("YYYY-MM"); with `areas` only those that lie there."""
     query = select(func.count(VISIT.c.root.distinct())).where(VISIT.c.alive, VISIT.c.visited_on.like(f"{month}-%"))
+    if areas is not None:
+        query = query.join(HOUSEHOLD, HOUSEHOLD.c.id == VISIT.c.root).where(households.lying_in(areas))
     return tx.scalar(query) or 0
 
 
@@ -65,9 +67,9 @@ class DueRow:
     due: Due
 
 
-def due_today(tx: Transaction, today: str) -> list[DueRow]:
-    """Households whose visit is due on `today`, in walking order."""
-    rows = households.page(tx, Filter(), limit=100_000)
+def due_today(tx: Transaction, today: str, wanted: Filter = EVERYTHING) -> list[DueRow]:
+    """Households of `wanted` whose visit is due on `today`, in walking order."""
+    rows = households.page(tx, wanted, limit=100_000)
     found = [
         DueRow(
             household=row,

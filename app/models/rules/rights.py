@@ -196,6 +196,18 @@ class Rights:
         name = kind if isinstance(kind, str) else kind.name
         return any(allowed(grant.role, name, action, Place.OWN) for grant in self.grants)
 
+    def reach(self, action: Action, kind: RecordKind | str) -> frozenset[bytes]:
+        """The areas in whose records of `kind` the person may do `action`, for kinds whose cells reach no further than
+        own places, as those of dossiers do."""
+        name = kind if isinstance(kind, str) else kind.name
+        own = (grant.reach for grant in self.grants if allowed(grant.role, name, action, Place.OWN))
+        return frozenset().union(*own)
+
+    def seeing(self, privacy: Privacy) -> frozenset[bytes]:
+        """The areas in whose records the person sees values of a privacy class, if only with a reason."""
+        own = (grant.reach for grant in self.grants if sight(grant.role, privacy) is not Sight.NEVER)
+        return frozenset().union(*own)
+
     def sight(self, privacy: Privacy, areas: Iterable[bytes | None]) -> Sight:
         """The best sight that a grant at these areas gives of values of a privacy class."""
         where = tuple(areas)
