@@ -247,7 +247,8 @@ class ColleaguesPage(Page):
             self._attempts,
             title=tr("移出{name}？", name=person.name),
             text=tr(
-                "移出以后，{name}的密码打不开这里，资料用新钥匙重新加密。他写过的都留着，没有上报的照样会上报。",
+                "移出以后，{name}的密码打不开这里，资料用新钥匙重新加密。他写过的都留着，没有上报的照样会上报。"
+                "如果他可能留有这台电脑的副本，请县里停用这台电脑，再重新登记。",
                 name=person.name,
             ),
             verb=tr("移出"),
