@@ -283,6 +283,7 @@ SENTENCES: dict[str, str] = {
     "blob-offset": "附件要从第 {offset} 字节接着传。",
     "blob-digest": "附件传完后校验不对，要从头再传一次。",
     "blob-too-large": "附件太大，最多 {limit} MB。",
+    "device-full": "这台停用的电脑交来的东西太多，县里不再收，最多 {limit} MB。没有交的还在这台电脑上，请联系县里。",
     "no-such-page": "县服务器上没有这个地址。请更新程序。",
     "county-failed": "县服务器出了故障，没有丢东西。请稍后再试，并告诉县里。",
     # --- county office ---

@@ -8,6 +8,8 @@ answers for it.
 
 Held entries of one chain are decided in their order. Where one replaces what an earlier one had said, the statement
 replaces what came of that: the earlier one's statement, or what it would itself have replaced when it was refused.
+
+What one ended device may hand in is bounded: whoever found it would else fill the county's disk.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, insert, select, update
 
-from app.errors import InputProblem
+from app.errors import CountyRefusal, InputProblem
 from app.ledger.act import Said
 from app.ledger.authority import ADMISSION
 from app.ledger.authority import KINDS as AUTHORITY_KINDS
@@ -29,11 +31,13 @@ from app.models.records.registry import BY_NUMBER
 from app.models.store import Transaction
 from app.models.tables import ENTRY, TABLES
 from county.administration import Author, County, Deed, check_authority, said
-from county.tables import QUARANTINE
+from county.tables import QUARANTINE, SETTING
 
 AGREED: Final = "AGREED"
 REFUSED: Final = "REFUSED"
 SHORTEST: Final = 8  # hex digits that name an entry
+ROOM: Final = 512 * 1024 * 1024  # bytes that an ended device may hand in, years of photos
+LEAST: Final = 16 * 1024  # that a call counts as: the log gets an entry for each packet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,18 @@ class Held:
     roots: tuple[bytes, ...]
     wall: int
     received: int
+
+
+def take_room(county: County, device: bytes, size: int) -> None:
+    """An ended device hands in so many bytes; CountyRefusal("device-full", limit in MB) when that is too much."""
+    name = f"handed-in/{device.hex()}"
+    with county.log.writing() as tx:
+        kept = tx.scalar(select(SETTING.c.value).where(SETTING.c.name == name))
+        used = int.from_bytes(kept or b"", "big") + max(size, LEAST)
+        if used > ROOM:
+            raise CountyRefusal("device-full", limit=ROOM // (1024 * 1024))
+        tx.execute(delete(SETTING).where(SETTING.c.name == name))
+        tx.execute(insert(SETTING).values(name=name, value=used.to_bytes(8, "big")))
 
 
 def waiting(tx: Transaction) -> list[Held]:

@@ -65,8 +65,10 @@ class Sights:
 
     @property
     def tag(self) -> bytes:
-        """32 bytes that are the same as long as the same is seen in the same places, whoever joins or leaves."""
-        told = [[area, look.personal, look.sensitive, sorted(look.kinds)] for area, look in self._looks]
+        """32 bytes that are the same as long as the same is seen in the same places, whoever joins or leaves. Where
+        looks differ, the areas below are told too: one that is moved takes its households to another look."""
+        reach = {grant.area: sorted(grant.reach) for rights in self.people for grant in rights.grants if self.mixed}
+        told = [[a, look.personal, look.sensitive, sorted(look.kinds), *reach.get(a, ())] for a, look in self._looks]
         return sha256(b"hudang-sight/1\n" + encode(told)).digest()
 
     def may(self, action: Action, kind: str, where: Where) -> bool:

@@ -34,7 +34,7 @@ from app.sync.protocol import (
     Packet,
     Refusal,
 )
-from county import delivery, enrolment
+from county import delivery, enrolment, quarantine
 from county.administration import ATTACHMENTS, County
 from county.blobs import Blobs, Extent
 from county.cards import china_day
@@ -66,6 +66,7 @@ STATUS: Final = {
     "log-shorter": 409,
     "chain-held": 423,
     "device-revoked": 423,
+    "device-full": 413,
     "packet-too-large": 413,
     "body-too-large": 413,
     "blob-too-large": 413,
@@ -164,6 +165,10 @@ class Calls:
         claim.check(key, request.method, target, body)
         self.nonces.take(claim)
 
+    def _room(self, device: Device | None, body: bytes) -> None:
+        if not _known(device).alive:
+            quarantine.take_room(self.county, _known(device).id, len(body))
+
     def county_key(self, _request: Request, _body: bytes, _device: Device | None) -> Response:
         return _answer(self.county.key.encode())
 
@@ -199,6 +204,7 @@ class Calls:
         packet = Packet.decode(body)
         if packet.chain != _id(request, "chain"):
             raise ChainBroken("packet-form")
+        self._room(device, body)
         return _answer(self.county.log.submit(packet, _size(request), _sender(_known(device))).encode())
 
     def delivery(self, _request: Request, body: bytes, device: Device | None) -> Response:
@@ -210,10 +216,11 @@ class Calls:
     def blob_head(self, request: Request, _body: bytes, _device: Device | None) -> Response:
         return _extent(self.blobs.extent(request.path_params["digest"]))
 
-    def blob_patch(self, request: Request, body: bytes, _device: Device | None) -> Response:
+    def blob_patch(self, request: Request, body: bytes, device: Device | None) -> Response:
         offset = request.headers.get("upload-offset", "")
         if not (offset.isascii() and offset.isdecimal() and len(offset) < 12):
             raise ChainBroken("answer-form")
+        self._room(device, body)
         last = request.headers.get("upload-complete") == "?1"
         return _extent(self.blobs.append(request.path_params["digest"], int(offset), body, last=last))
 

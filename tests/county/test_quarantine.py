@@ -409,3 +409,28 @@ def test_an_id_is_named_by_enough_of_its_digits(site: Site, laptop: Laptop) -> N
         for text, code in (("", "id-short"), (identity.hex()[:7], "id-short"), ("0" * 16, "held-unknown")):
             with pytest.raises(HudangError, match=code):
                 quarantine.find(tx, text)
+
+
+def test_an_ended_device_does_not_fill_the_disk(site: Site, laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    laptop.send(0)
+    monkeypatch.setattr(quarantine, "ROOM", 4 * quarantine.LEAST)
+    for _ in range(6):  # a device in force hands in what it has
+        laptop.new_household({"villager_group": "一组"})
+        laptop.send(len(laptop.log) - 1)
+    revoke_device(site, laptop)
+    refused = []
+    wire = laptop.wire
+    for n in range(6):
+        laptop.new_household({"villager_group": "二组"})
+        with pytest.raises(CountyRefusal) as one:
+            laptop.send(len(laptop.log) - 1)
+        refused.append(one.value.code)
+        data = bytes([n]) * 100
+        try:
+            wire.put_blob(hashlib.sha256(data).digest(), 0, data, last=True)
+        except CountyRefusal as two:
+            refused.append(two.code)
+    wire.close()
+    assert refused == ["chain-held"] * 2 + ["device-full"] * 8
+    with site.county.log.reading() as tx:
+        assert len(quarantine.waiting(tx)) == 2

@@ -20,7 +20,7 @@ from app.ledger.entry import Act, Withheld, decode_entry, open_payload
 from app.models.fields import LIFE, Privacy, Root, Type
 from app.models.records.registry import BY_NAME, BY_NUMBER
 from app.models.rules.rights import Sight, sight
-from app.models.store import refold, state_hash
+from app.models.store import refold, registers_of, state_hash
 from app.models.tables import ENTRY, PAYLOAD, TABLES
 from app.sync import enrolment, exchange, journal
 from app.sync.connection import Connection
@@ -263,6 +263,25 @@ def test_a_household_that_moves_to_where_more_is_seen(
         rows = list(tx.execute(select(member.c.health).where(member.c.household == home)))
     assert rows
     assert any(row.health is not None for row in rows)
+
+
+def test_an_area_that_moves_takes_its_households_to_where_more_is_seen(
+    site: Site, machine: Callable[..., Machine]
+) -> None:
+    beside = administration.add_area(site.county, site.by, "云台镇", "VILLAGE", "下坝村")
+    administration.add_staff(site.county, site.by, "双测一", "HELPER", "云台镇/上坝村")
+    administration.add_grant(site.county, site.by, site.staff("双测一"), "GRID", "云台镇/下坝村")
+    both = machine("双测一", None, "云台镇")
+    assert both.held()[Privacy.C] > 0
+    assert both.held()[Privacy.D] == 0
+    area, grid = BY_NAME["area"], site.area(GRID)
+    parent = area.field("parent").number
+    with site.county.log.writing() as tx:
+        live = list(registers_of(tx, area, grid)[parent].live)
+        moved = Said(kind=area.number, object=grid, values={parent: beside}, bases={parent: live})
+        site.county.act(tx, site.by, [Deed(act=Act.EDIT, roots=[grid], said=[moved])])
+    both.sync()
+    assert both.held()[Privacy.D] > 0
 
 
 def test_a_photo_is_for_those_whose_vault_holds_its_key(site: Site, new_laptop: Callable[..., Laptop]) -> None:
