@@ -26,6 +26,7 @@ from app.ledger import streams
 from app.ledger.authority import MAY_WRITE
 from app.ledger.entry import Change, Entry, decode_entry, encode_payload, open_payload, withhold
 from app.models.fields import LIFE
+from app.models.queries import seats
 from app.models.records.fieldwork import ATTACHMENT, POOL
 from app.models.records.households import HOUSEHOLD
 from app.models.records.people import DEVICE, GRANT, SIGNER
@@ -35,7 +36,6 @@ from app.models.rules.rights import Action
 from app.models.store import Transaction
 from app.models.tables import ENTRY, FIELD_STATE, PAYLOAD, STREAM, SUPERSEDED, TABLES
 from app.sync.protocol import PACKET_BYTES, Delivered, Delivery, DeliveryRequest
-from county import seats
 from county.administration import Areas
 from county.sequencer import Log
 from county.sights import Sights, Where

@@ -4,8 +4,8 @@ The county takes what a person signed about households whatever their rights (de
 happened at a door), so somebody has to look at it afterwards. Each entry is judged by the rights that its author had at
 its place in the county's order; whether a grant's last day was past, by the day that the entry names. Acts on office
 records by who has no authority took no effect and are listed too, and so are words about seats in a vault by who does
-not sit there (`county.seats`). Not listed is what the office itself writes about households: the register it imports,
-and what it admits of an ended chain.
+not sit there (`app.models.queries.seats`). Not listed is what the office itself writes about households: the register
+it imports, and what it admits of an ended chain.
 
 Whoever ends a file, under whatever name the act goes, needs the second person (`app.casework.countersigning`): the
 entry refers to a proposal to end this file by another person who may, and its author may decide there.
@@ -24,6 +24,7 @@ from app.ledger.entry import Act, Change, Entry, Kind, decode_entry, open_payloa
 from app.models.fields import LIFE, RecordKind, Root
 from app.models.queries import places
 from app.models.queries.places import Area
+from app.models.queries.seats import Seats
 from app.models.records.households import HOUSEHOLD, MEMBER
 from app.models.records.oversight import DECISION, PROPOSAL
 from app.models.records.people import GRANT
@@ -33,7 +34,6 @@ from app.models.store import Transaction
 from app.models.tables import ENTRY, PAYLOAD
 from county.administration import Areas
 from county.cards import china_day
-from county.seats import Seats
 
 _PART: Final = 500
 VOID_FILE: Final = "VOID_FILE"

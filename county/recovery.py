@@ -20,12 +20,12 @@ from app.ledger.act import Said
 from app.ledger.chain import RECOVERY_KEY
 from app.ledger.entry import Act
 from app.ledger.signatures import ED25519, check_public_key
+from app.models.queries import seats
 from app.models.records.people import DEVICE, GRANT, SIGNER, STAFF
 from app.models.store import Transaction
 from app.models.tables import ENTRY, PAYLOAD, TABLES
 from app.vault import recovery
 from app.vault.recovery import Answer, EnrolEntry, Request
-from county import seats
 from county.administration import Areas, Author, County, Deed, check_authority, ended, said
 from county.cards import china_day
 from county.keys import public_of

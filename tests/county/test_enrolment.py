@@ -16,13 +16,14 @@ from app.ledger.act import Circumstances, start
 from app.ledger.card import Outcome, Trust
 from app.ledger.entry import Act, decode_entry, entry_id
 from app.ledger.signatures import public_key
+from app.models.queries import seats
 from app.models.records.fieldwork import POOL
 from app.models.records.people import DEVICE
 from app.models.tables import TABLES
 from app.sync.protocol import EnrolmentCode, PoolFile
 from app.sync.transport import County as Wire
 from app.vault.attachments import unseal
-from county import administration, demo, enrolment, seats
+from county import administration, demo, enrolment
 from county.administration import Author, Deed, said
 from county.keys import pin
 from county.tables import ENROLMENT

@@ -12,8 +12,9 @@ import pytest
 from app.ledger.act import Said
 from app.ledger.entry import Act
 from app.models.fields import LIFE
+from app.models.queries import seats
 from app.models.records.registry import BY_NAME
-from county import administration, oversights, seats
+from county import administration, oversights
 from tests.county.conftest import Site
 from tests.county.laptop import Laptop, Store
 from tests.county.test_delivery import households
@@ -96,6 +97,8 @@ def test_who_was_let_go_stays_gone_whatever_they_write(
     say(second, os.urandom(16), Act.LEAVE, {**facts, "staff": first.staff}, None)
     say(stranger, seat, Act.JOIN, facts, True, left)
     assert sitting(site, vault) == {first.staff}
+    with site.county.log.reading() as tx:
+        assert seats.gone(tx, vault) == {second.staff}
     assert listed(site) == [(second.staff, "seat")] * 3 + [(stranger.staff, "seat")]
 
 

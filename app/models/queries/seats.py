@@ -3,7 +3,8 @@
 A `seat` record says that somebody came into a vault or was let go. The fold takes what anybody signed; here a word
 about a vault counts only from a chain of it whose person still sits there, in the county's order, or from the office:
 else any laptop could empty any other, and who was let go could write a new seat. Whoever was let go comes back by a
-colleague's word, or by a key that the county recorded on a device of the vault since.
+colleague's word, or by a key that the county recorded on a device of the vault since. The county's delivery asks here,
+and so does a laptop before it takes anybody's slot away.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from app.models.records.people import DEVICE, SIGNER
 from app.models.store import Transaction, load_authority
 from app.models.tables import ENTRY, PAYLOAD, STREAM, TABLES
 
+_UNREPORTED: Final = 2**62  # where an entry stands that has no place in the log yet
 ACTS: Final = (Act.JOIN, Act.LEAVE, Act.CHANGE_KEYS)
 _STAFF, _VAULT = SEAT.field("staff").number, SEAT.field("vault").number
 
@@ -42,7 +44,8 @@ class Seats:
         query = select(*columns, device.c.alive.label("usable")).select_from(joined)
         for row in tx.execute(query if vault is None else query.where(device.c.vault == vault)):
             self._vaults[row.chain] = row.vault
-            self._since.setdefault((row.vault, row.staff), []).append(row.position)
+            since = _UNREPORTED if row.position is None else row.position
+            self._since.setdefault((row.vault, row.staff), []).append(since)
             if row.alive and row.usable:
                 self.people.add(row.staff)
 
@@ -93,15 +96,26 @@ class Seats:
 
 def people(tx: Transaction, vault: bytes) -> set[bytes]:
     """Staff with a key in force on a device in force of this vault, but for those who were let go."""
+    seats = _followed(tx, vault)
+    return {staff for staff in seats.people if not seats.gone(vault, staff)}
+
+
+def gone(tx: Transaction, vault: bytes) -> set[bytes]:
+    """Staff who once had a key on a device of this vault and were let go."""
+    seats = _followed(tx, vault)
+    return {staff for staff in seats.known if seats.gone(vault, staff)}
+
+
+def _followed(tx: Transaction, vault: bytes) -> Seats:
     seats = Seats(tx, vault)
-    joined = STREAM.join(ENTRY, ENTRY.c.id == STREAM.c.id).join(PAYLOAD, PAYLOAD.c.id == STREAM.c.id)
+    joined = STREAM.join(ENTRY, ENTRY.c.id == STREAM.c.id).join(PAYLOAD, PAYLOAD.c.id == ENTRY.c.id)
     query = (
         select(ENTRY.c.position, ENTRY.c.data, PAYLOAD.c.data.label("payload"))
         .select_from(joined)
         .where(STREAM.c.root.in_(seats.known), ENTRY.c.act.in_(ACTS))
         .distinct()
-        .order_by(ENTRY.c.position)
+        .order_by(ENTRY.c.position.is_(None), ENTRY.c.position, ENTRY.c.seq)
     )
     for row in tx.execute(query):
-        seats.take(row.position, decode_entry(row.data), row.payload)
-    return {staff for staff in seats.people if not seats.gone(vault, staff)}
+        seats.take(_UNREPORTED if row.position is None else row.position, decode_entry(row.data), row.payload)
+    return seats
