@@ -25,6 +25,7 @@ from app.models.tables import TABLES
 from app.progress import Progress, Steps
 from app.sync.journal import Author, Touched
 from app.vault.vault import Vault
+from app.vault.witness import Witness
 
 HOUSEHOLD = BY_NAME["household"]
 SLICE = 10  # households whose summaries are derived in one transaction: well under 50 ms
@@ -34,7 +35,8 @@ SHANGHAI = timedelta(hours=8)  # Asia/Shanghai has had no summer time since 1991
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What every verb needs. `workplace` is an area id; `clock` gives UTC milliseconds; `demo` stands in the county's
-    genesis; `rights` and `policy` are those of the moment the desk was opened, or last reported from."""
+    genesis; `rights` and `policy` are those of the moment the desk was opened, or last reported from; `witness` knows
+    of time what stands in no vault."""
 
     vault: Vault
     author: Author
@@ -45,6 +47,7 @@ class Desk:
     random: Random
     rights: Rights
     policy: Policy
+    witness: Witness | None = None
 
     def require(self, tx: Transaction, action: Action, kind: RecordKind | str, household: bytes | None = None) -> None:
         """InputProblem("not-allowed") unless the person may do `action` on records of `kind` at the household (None:

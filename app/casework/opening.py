@@ -32,6 +32,7 @@ from app.vault.attempts import Attempts
 from app.vault.recovery import Answer
 from app.vault.slots import KdfParameters
 from app.vault.vault import Vault
+from app.vault.witness import Witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,11 @@ class Opener:
     attempts: Attempts
     kdf: KdfParameters | None = None
     forbid_thread: Callable[[], bool] | None = None
+
+    @property
+    def witness(self) -> Witness:
+        """What this computer knows of time, beside the vault."""
+        return Witness(home=self.attempts.home, clock_ms=self.attempts.clock_ms, boot=self.attempts.boot)
 
     def look(self, code: str) -> Invited:
         """Whom an enrolment code is for."""
@@ -135,7 +141,7 @@ class Opener:
         with vault.transaction() as tx:
             kept.prepare(tx)
             if report is not None:
-                note_contact(tx, self.clock(), report.offset_ms)
+                note_contact(tx, vault, self.clock(), report.offset_ms, self.witness)
         recovering.settle(vault, build=self.build, clock=self.clock)
         yield from colleagues.resume_joining(vault, random=self.random, clock=self.clock)
         yield from colleagues.settle_keys(vault, self.random)
@@ -143,9 +149,10 @@ class Opener:
             connection = Connection.load(tx)
             author = journal.author_of(tx, vault.signing_seed, self.build)
             facts = journal.county_facts(tx)
-            held = staff.rights(tx, author.staff, day_of(self.clock()))
             policy = staff.policy(tx)
-            lease = look_at_lease(tx, self.clock(), policy)
+            lease, at_least_ms = look_at_lease(tx, vault, self.clock(), policy, self.witness)
+            # A clock that was put back brings no grant back whose last day is over.
+            held = staff.rights(tx, author.staff, day_of(at_least_ms))
             since = day_of(colleagues.password_since(tx, author.staff, self.clock()))
         desk = Desk(
             vault=vault,
@@ -157,6 +164,7 @@ class Opener:
             random=self.random,
             rights=held,
             policy=policy,
+            witness=self.witness,
         )
         yield from refresh(desk)
         with vault.reading() as tx:

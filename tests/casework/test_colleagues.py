@@ -4,6 +4,7 @@ passwords. Each time both sides are asked what they hold."""
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from app.casework import colleagues, session
 from app.casework.colleagues import Confirmed
-from app.casework.desk import Desk
+from app.casework.desk import Desk, day_of
 from app.casework.files import NewFile, open_file
 from app.casework.opening import Opened, Opener
 from app.errors import CountyRefusal, InputProblem, TransportProblem, VaultProblem
@@ -36,7 +37,7 @@ from app.sync.protocol import EnrolmentCode
 from app.vault import kept, slots
 from app.vault.attempts import Attempts
 from app.vault.vault import Vault
-from county import demo
+from county import administration, demo
 from county.administration import Deed, said
 from tests.county.conftest import Site, founded, site  # noqa: F401 - fixtures
 from tests.county.laptop import clock, serving
@@ -414,6 +415,49 @@ def set_policy(office: Office, values: dict[str, Value]) -> None:
 
 
 # --- the lease ---
+
+
+def test_an_older_copy_of_the_folder_makes_the_lease_no_longer(office: Office, tmp_path: Path) -> None:
+    mine = office.desk.author.staff
+    office.exchange()
+    office.desk.vault.lock()
+    shutil.copytree(office.folder, tmp_path / "copy")
+
+    def days_left(after: int) -> int:
+        later = replace(office.opener, clock=lambda: clock() + after * DAY_MS)
+        office.opened = finished(later.unlock(office.folder, mine, MINE))
+        return office.opened.lease.days_left
+
+    def put_back() -> None:
+        office.desk.vault.lock()
+        shutil.rmtree(office.folder)
+        shutil.copytree(tmp_path / "copy", office.folder)
+
+    assert days_left(28) == 2
+    put_back()
+    assert days_left(1) == 2
+    put_back()
+    assert days_left(40) == 0
+    put_back()
+    assert days_left(0) == 0
+    office.exchange()  # the county knows what time it is
+    assert session.watch(office.desk)[0].days_left == 30
+
+
+def test_a_grant_that_is_over_stays_over_when_the_clock_is_put_back(office: Office) -> None:
+    mine, day = office.desk.author.staff, day_of(clock() + 10 * DAY_MS)
+    administration.add_grant(office.site.county, office.site.by, mine, "SUPERVISOR", GRID, until=day)
+    office.exchange()
+
+    def roles(after: int) -> set[str]:
+        office.desk.vault.lock()
+        later = replace(office.opener, clock=lambda: clock() + after * DAY_MS)
+        office.opened = finished(later.unlock(office.folder, mine, MINE))
+        return {grant.role for grant in office.desk.rights.grants}
+
+    assert "SUPERVISOR" in roles(10)
+    assert "SUPERVISOR" not in roles(12)
+    assert "SUPERVISOR" not in roles(0)
 
 
 def test_the_lease_outlives_the_program_and_the_county_renews_it(office: Office) -> None:

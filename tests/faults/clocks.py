@@ -300,7 +300,7 @@ def lowered() -> str:
     """Each protection taken away is seen: the county's time for wrong clocks, the highest time seen, Shanghai's day."""
     seen = [
         _seen_without(transport, "TIME_HEADER", "Nothing"),
-        _seen_without(Lease, "seen", lambda self, now: replace(self, highest_seen_ms=now)),
+        _seen_without(Lease, "seen", lambda self, now, *_: replace(self, highest_seen_ms=now)),
         _seen_without(Desk, "today", lambda self: time.strftime("%Y-%m-%d", time.localtime(self.clock() / 1000))),
     ]
     return "without the county's time, by the clock alone, by the local day: " + "; ".join(seen)

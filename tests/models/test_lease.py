@@ -58,11 +58,41 @@ def test_an_old_answer_changes_nothing() -> None:
     assert lease.contact(NOW + DAY_MS, NOW - 1) == lease
 
 
+def test_a_clock_that_stood_ahead_at_the_contact_and_was_put_right_counts_the_days_from_then() -> None:
+    for ahead in (DAY_MS, YEARS, 50 * YEARS):
+        lease, left = Lease.begin(NOW + ahead, NOW), []
+        for day in (0, 10, 20, 31):
+            lease = lease.seen(NOW + day * DAY_MS)
+            left.append(lease.state(NOW + day * DAY_MS, 30).days_left)
+        assert left == [30, 20, 10, 0]
+
+
+def test_while_the_machine_runs_time_goes_on_whatever_the_clock_shows() -> None:
+    lease = Lease.begin(NOW, NOW, 5 * DAY_MS, "one")
+    for day in range(1, 31):
+        lease = lease.seen(NOW - day * YEARS, (5 + day) * DAY_MS, "one")
+        assert lease.state(NOW - day * YEARS, 30).days_left == 30 - day
+    # After a start of the machine it has run for so long at least; what was before the start is not known.
+    lease = Lease.begin(NOW, NOW, 5 * DAY_MS, "one").seen(NOW - YEARS, 2 * DAY_MS, "two")
+    assert lease.state(NOW - YEARS, 30).days_left == 28
+    assert lease.seen(NOW - YEARS, DAY_MS, "two").state(NOW - YEARS, 30).days_left == 27
+
+
+def test_putting_the_clock_back_every_day_wins_only_the_hours_without_power() -> None:
+    lease, hours = Lease.begin(NOW, NOW, 0, "start 0"), 0
+    for day in range(1, 200):
+        lease = lease.seen(NOW, 8 * DAY_MS // 24, f"start {day}")
+        hours += 8
+        assert lease.highest_seen_ms == NOW + hours * DAY_MS // 24
+    assert lease.state(NOW, 30).standing is Standing.UPLOAD_ONLY
+
+
 @given(st.lists(st.integers(-60 * YEARS, 60 * YEARS), max_size=20), st.integers(1, 400))
 def test_whatever_the_clock_shows_days_left_never_grow_without_a_contact(jumps: list[int], days: int) -> None:
     lease, left = Lease.begin(NOW, NOW), days
-    for jump in jumps:
-        lease = lease.seen(NOW + jump)
+    for place, jump in enumerate(jumps):
+        running = abs(jump) % DAY_MS
+        lease = lease.seen(NOW + jump, running, f"start {place // 2}")
         now_left = lease.state(NOW + jump, days).days_left
         assert 0 <= now_left <= left
         left = now_left
