@@ -19,7 +19,7 @@ from app.errors import InputProblem, VaultProblem
 from app.ledger.act import Random, Said
 from app.ledger.entry import Act
 from app.models.fields import LIFE, Value
-from app.models.queries import households, places
+from app.models.queries import households, places, seats
 from app.models.queries import staff as people
 from app.models.records.registry import BY_NAME
 from app.models.rules import passwords
@@ -177,6 +177,21 @@ def settle_keys(vault: Vault, random: Random) -> Steps[None]:
         yield from vault.remove_person(gone, random=random) if there else vault.renew_keys(random=random)
     with vault.transaction() as tx:
         kept.put_setting(tx, RENEWAL, None)
+
+
+def settle_people(vault: Vault, random: Random) -> Steps[None]:
+    """After a backup was put back: whoever was let go since has a slot again, and loses it as soon as the log says so.
+    As `settle_keys`, which comes first."""
+    yield from settle_keys(vault, random)
+    while True:
+        with vault.transaction() as tx:
+            there = {one.staff for one in Vault.people(vault.folder)} & seats.gone(tx, vault.vault_id)
+            if not there:
+                return
+            # Others first: who is to go too can no longer do it when it is their turn.
+            gone = min(there, key=lambda staff: (staff == vault.staff, staff))
+            kept.put_setting(tx, RENEWAL, [slots.epoch(vault.folder) + 1, gone])
+        yield from settle_keys(vault, random)
 
 
 def _change_keys(desk: Desk, act: Act, gone: bytes | None, reason: str) -> Steps[Touched]:

@@ -144,7 +144,7 @@ class Opener:
                 note_contact(tx, vault, self.clock(), report.offset_ms, self.witness)
         recovering.settle(vault, build=self.build, clock=self.clock)
         yield from colleagues.resume_joining(vault, random=self.random, clock=self.clock)
-        yield from colleagues.settle_keys(vault, self.random)
+        yield from colleagues.settle_people(vault, self.random)
         with vault.transaction() as tx:
             connection = Connection.load(tx)
             author = journal.author_of(tx, vault.signing_seed, self.build)

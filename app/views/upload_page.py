@@ -14,6 +14,7 @@ from functools import partial
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
+from app.casework import colleagues
 from app.casework.desk import Desk, refresh
 from app.casework.session import LAST_EXCHANGE, note_exchange
 from app.errors import ChainBroken, CountyRefusal, HudangError, TransportProblem
@@ -76,10 +77,12 @@ def read_outbox(desk: Desk) -> Outbox:
 
 
 def exchange_steps(desk: Desk, exchange: Exchange) -> Steps[Report]:
-    """An exchange, then what the lists show of the households it touched; notes when it was."""
+    """An exchange, then what the lists show of the households it touched; notes when it was. Who was let go has no slot
+    afterwards: VaultProblem("no-slot") when that is the person at the desk."""
     report = yield from exchange()
     yield from refresh(desk)
     note_exchange(desk, report.offset_ms)
+    yield from colleagues.settle_people(desk.vault, desk.random)
     return report
 
 

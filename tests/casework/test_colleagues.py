@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from app.casework.colleagues import Confirmed
 from app.casework.desk import Desk, day_of
 from app.casework.files import NewFile, open_file
 from app.casework.opening import Opened, Opener
+from app.casework.safekeeping import Safe
 from app.errors import CountyRefusal, InputProblem, TransportProblem, VaultProblem
 from app.ledger.chain import Chain
 from app.ledger.entry import Act
@@ -34,9 +36,10 @@ from app.sync.connection import Connection
 from app.sync.enrolment import Invited, Joining
 from app.sync.exchange import Report
 from app.sync.protocol import EnrolmentCode
-from app.vault import kept, slots
+from app.vault import backups, kept, slots
 from app.vault.attempts import Attempts
 from app.vault.vault import Vault
+from app.views.upload_page import exchange_steps
 from county import administration, demo
 from county.administration import Deed, said
 from tests.county.conftest import Site, founded, site  # noqa: F401 - fixtures
@@ -412,6 +415,40 @@ def set_policy(office: Office, values: dict[str, Value]) -> None:
     with county.log.writing() as tx:
         told = said("policy", os.urandom(16), values)
         county.act(tx, office.site.by, [Deed(act=Act.SET_POLICY, roots=[county.root], said=[told])])
+
+
+# --- a backup of before ---
+
+
+def test_a_backup_brings_nobody_back_who_was_let_go(office: Office, tmp_path: Path) -> None:
+    mine, theirs = office.desk.author.staff, office.let_in()
+    office.exchange()
+    safe = Safe(place=tmp_path / "backups", ballast_size=1000)
+    finished(safe.back_up(office.desk))
+    (backup,) = backups.of_vault(safe.place, office.folder.name)
+    finished(colleagues.remove(office.desk, office.confirmed(), theirs, "调到别的镇"))
+    office.exchange()
+    office.desk.vault.lock()
+    shutil.rmtree(office.folder)  # the disk is gone, and with it the newer slots
+    finished(safe.restore(backup, office.folder, mine, MINE, now_ms=clock(), unlocking=office.attempts.unlock))
+
+    def report() -> None:
+        exchange = partial(office.opener.report, office.desk.vault)
+        assert finished(exchange_steps(office.desk, exchange)).same
+
+    office.opened = finished(office.opener.unlock(office.folder, theirs, THEIRS))  # nobody here knows better yet
+    with pytest.raises(VaultProblem, match="no-slot"):
+        report()
+    office.desk.vault.lock()
+    with pytest.raises(VaultProblem, match="no-slot"):
+        finished(office.opener.unlock(office.folder, theirs, THEIRS))
+    office.opened = finished(office.opener.unlock(office.folder, mine, MINE))
+    assert [one.staff for one in Vault.people(office.folder)] == [mine]
+    report()
+    office.reopen(mine, MINE)
+    assert slots.epoch(office.folder) == 2
+    with pytest.raises(VaultProblem, match="no-slot"):
+        Vault.unlock(office.folder, theirs, THEIRS)
 
 
 # --- the lease ---
