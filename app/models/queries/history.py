@@ -127,9 +127,9 @@ def authors(tx: Transaction, areas: frozenset[bytes] | None = None) -> list[byte
 
 def _only_of(areas: frozenset[bytes]) -> Any:
     """Not one of its roots is a household outside `areas`. The households elsewhere are found once, not act by act."""
-    here = select(HOUSEHOLD.c.id).where(households.lying_in(areas))
-    elsewhere = select(STREAM.c.id).join(HOUSEHOLD, HOUSEHOLD.c.id == STREAM.c.root)
-    return ENTRY.c.id.not_in(elsewhere.where(HOUSEHOLD.c.id.not_in(here)))
+    here = func.coalesce(households.lying_in(areas), False)  # a household of no area is nobody's
+    elsewhere = select(STREAM.c.id).join(HOUSEHOLD, HOUSEHOLD.c.id == STREAM.c.root).where(~here)
+    return ENTRY.c.id.not_in(elsewhere)
 
 
 def detail(tx: Transaction, entry_id: bytes) -> ActDetail | None:
