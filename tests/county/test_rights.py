@@ -415,6 +415,7 @@ COMMANDS: dict[str, tuple[list[str], frozenset[str] | None]] = {
         ([], KEYS_ALONE),
     ),
     "backup": ([], KEYS_ALONE),
+    "open-export": ([], KEYS_ALONE),  # the recovery key alone
 }
 
 
