@@ -40,7 +40,15 @@ NAME = "kills"
 TITLE = "killed while saving: no acknowledged save lost, nothing half saved, chain and file whole"
 CI = 100
 RELEASE = 10_000
-DRIVES = ("app/vault", "app/models", "app/ledger", "app/sync/journal.py")
+DRIVES = (
+    "app/vault",
+    "app/ledger",
+    "app/models/fields.py",
+    "app/models/records",
+    "app/models/store.py",
+    "app/models/tables.py",
+    "app/sync/journal.py",
+)
 
 LATEST_S = 0.2  # a kill comes within this time after the fork; opening takes a fifth of it
 SOON_S = 0.04

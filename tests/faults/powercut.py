@@ -29,7 +29,15 @@ NAME = "powercut"
 TITLE = "power cut at any moment of a work: no acknowledged save lost, nothing half there, the vault opens"
 CI = 2_000
 RELEASE = 100_000
-DRIVES = ("app/vault", "app/models", "app/ledger", "app/sync/journal.py")
+DRIVES = (
+    "app/vault",
+    "app/ledger",
+    "app/models/fields.py",
+    "app/models/records",
+    "app/models/store.py",
+    "app/models/tables.py",
+    "app/sync/journal.py",
+)
 
 ROUND = 2_000  # states of one traced run
 WEAK = ("sync-off", "wal-normal", "names-unsynced", "files-unsynced")
