@@ -93,12 +93,13 @@ def propose(desk: Desk, new: NewProposal) -> Touched:
 
 
 def pending(desk: Desk) -> tuple[Pending, ...]:
-    """What waits for a second person, newest first."""
+    """What waits for a second person, of what this person may look at; newest first."""
     with desk.vault.reading() as tx:
         names = {person.id: person.name for person in places.staff(tx).values()}
         return tuple(
             Pending(proposed=each, by=names.get(each.by or b"", ""), head=_head(tx, each.household))
             for each in oversight.proposals(tx, pending=True)
+            if desk.rights.may(Action.VIEW, PROPOSAL, (each.area,))
         )
 
 

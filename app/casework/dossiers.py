@@ -130,9 +130,12 @@ def open_act(desk: Desk, entry: bytes) -> OpenedAct | None:
         detail = history.detail(tx, entry)
         if detail is None:
             return None
+        known = places.areas(tx)
         for root in detail.row.roots:
             if areas := staff.areas_of(tx, root):
                 desk.require_at(Action.VIEW, HOUSEHOLD, areas)
+            elif detail.row.act in history.OF_FILES and root in known:
+                desk.require_at(Action.VIEW, HOUSEHOLD, (root,))
         seen = revealing.seen(desk, tx, detail.row.roots)
         return OpenedAct(detail=detail, holds=_holds(tx, detail), names=names(tx, seen, detail.row.roots), seen=seen)
 

@@ -214,7 +214,7 @@ FREE = {
     "colleagues.add": "asks for the right to write a seat; see test_colleagues",
     "colleagues.remove": "asks for the right to write a seat; see test_colleagues",
     "colleagues.renew_keys": "asks for the right to write a seat; see test_colleagues",
-    "countersigning.pending": "what this vault holds",
+    "countersigning.pending": "leaves out what the person may not view: test_shared_vault",
     "countersigning.colleagues": "whose slots are in this vault",
     "countersigning.second_person": "opens a slot with its own password",
     "countersigning.decide": "asks for the right of the second person: test_countersigning",

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from app.casework import countersigning, dossiers, exporting, logbook
 from app.casework import desk as desks
-from app.casework import dossiers, exporting, logbook
+from app.casework.countersigning import NewProposal
 from app.casework.desk import Desk, created
 from app.casework.logbook import Wanted
 from app.errors import InputProblem
@@ -121,6 +122,27 @@ def test_the_log_says_nothing_of_households_elsewhere(shared: Shared) -> None:
     quiet = logbook.read(nobody, Wanted(), 0, 10_000)
     assert not any(set(line.detail.row.roots) & of_files or line.heads for line in quiet.lines)
     assert quiet.total  # what the county laid down is for everybody
+
+
+def test_what_a_workplace_says_of_its_files_is_for_who_may_look_at_them(shared: Shared) -> None:
+    station = shared.seen_by(("STATION", demo.TOWNSHIP))
+    new = NewProposal(id=station.new_id(), matter="VOID_FILE", reason="全户迁往外省", household=shared.next_door)
+    countersigning.propose(replace(station, workplace=demo.OTHER_GRID), new)
+    (pending,) = countersigning.pending(station)
+    entry = pending.proposed.entry
+    for granted, shown in (
+        (("STATION", demo.TOWNSHIP), True),
+        (("GRID", demo.OTHER_GRID), True),
+        (("GRID", demo.GRID), False),
+        (("AUDITOR", demo.TOWNSHIP), False),
+    ):
+        desk = shared.seen_by(granted)
+        part = logbook.read(desk, Wanted(), 0, 10_000)
+        assert (entry in {line.detail.row.id for line in part.lines}) == shown
+        assert bool(countersigning.pending(desk)) == shown
+        if not shown:
+            with pytest.raises(InputProblem, match="not-allowed"):
+                dossiers.open_act(desk, entry)
 
 
 def test_numbers_find_nobody_where_they_are_never_seen(shared: Shared) -> None:

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from sqlalchemy import exists, func, select
 
-from app.ledger.entry import Change, Kind, Withheld, decode_entry, open_payload
+from app.ledger.entry import Act, Change, Kind, Withheld, decode_entry, open_payload
 from app.models.fields import LIFE, RecordKind, Value
 from app.models.queries import households
 from app.models.queries.households import HOUSEHOLD
-from app.models.records.registry import BY_NUMBER
-from app.models.tables import ENTRY, PAYLOAD, STREAM, Transaction
+from app.models.records.registry import BY_NAME, BY_NUMBER
+from app.models.tables import ENTRY, PAYLOAD, STREAM, TABLES, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,9 @@ class ActDetail:
     seen_size: int | None
 
 
+AREA = TABLES[BY_NAME["area"].number]
+# What a workplace says of files: its root is the workplace's area, what it says is about households.
+OF_FILES: Final = (Act.EXPORT, Act.PROPOSE, Act.DECIDE)
 # Behind the end of its chain: the county has decided about it, and it counts no more (`journal.catch_up`).
 _APART: Final = ENTRY.c.position.is_(None) & ~exists().where(PAYLOAD.c.id == ENTRY.c.id)
 
@@ -126,10 +129,13 @@ def authors(tx: Transaction, areas: frozenset[bytes] | None = None) -> list[byte
 
 
 def _only_of(areas: frozenset[bytes]) -> Any:
-    """Not one of its roots is a household outside `areas`. The households elsewhere are found once, not act by act."""
+    """Not one of its roots is a household outside `areas`, nor, where a workplace speaks of its files, an area outside.
+    The households elsewhere are found once, not act by act."""
     here = func.coalesce(households.lying_in(areas), False)  # a household of no area is nobody's
     elsewhere = select(STREAM.c.id).join(HOUSEHOLD, HOUSEHOLD.c.id == STREAM.c.root).where(~here)
-    return ENTRY.c.id.not_in(elsewhere)
+    place = STREAM.join(AREA, AREA.c.id == STREAM.c.root)
+    other_place = exists().select_from(place).where(STREAM.c.id == ENTRY.c.id, AREA.c.id.not_in(sorted(areas)))
+    return ENTRY.c.id.not_in(elsewhere) & (ENTRY.c.act.not_in(OF_FILES) | ~other_place)
 
 
 def detail(tx: Transaction, entry_id: bytes) -> ActDetail | None:
