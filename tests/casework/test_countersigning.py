@@ -9,6 +9,7 @@ from app.casework.countersigning import NewProposal, SecondPerson
 from app.casework.desk import Desk, created
 from app.errors import InputProblem, VaultProblem
 from app.ledger.entry import Act, decode_entry
+from app.models.fields import Value
 from app.models.queries import history, households, oversight
 from app.models.records.registry import BY_NAME
 from app.models.tables import ENTRY
@@ -114,7 +115,7 @@ def test_a_decision_of_somebody_without_the_right_decides_nothing(station: Desk)
     nobody = b"\x33" * 16
     demo.join(station, nobody, "陆试三", "第三个人 的密码")
     keys = station.vault.keys_of(nobody, "第三个人 的密码")
-    decision = {"area": station.workplace, "proposal": proposal, "outcome": "AGREED"}
+    decision: dict[str, Value] = {"area": station.workplace, "proposal": proposal, "outcome": "AGREED"}
     with station.vault.transaction() as tx:
         author = journal.author_of(tx, keys.signing_seed, 1)
         said = [created(BY_NAME["decision"], station.new_id(), decision)]
