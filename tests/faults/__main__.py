@@ -81,6 +81,8 @@ def _run(harness: Harness, upto: int, jobs: int, again: bool) -> bool:
     workers = []
     for worker in range(jobs):
         mine = [number for number in left if number // BLOCK % jobs == worker]
+        if not mine:
+            continue
         process = os.fork()
         if not process:
             work(harness, mine, me)
@@ -98,7 +100,7 @@ def _run(harness: Harness, upto: int, jobs: int, again: bool) -> bool:
 
 def work(harness: Harness, numbers: list[int], parent: int) -> NoReturn:
     """One worker's cases; ends the process. A worker whose parent is gone stops."""
-    started, outcomes, start = time.monotonic(), Counter[str](), numbers[0] if numbers else 0
+    started, outcomes, start = time.monotonic(), Counter[str](), numbers[0]
     for number, following in zip(numbers, [*numbers[1:], None], strict=True):
         try:
             outcomes[frame.do_case(harness, number)] += 1

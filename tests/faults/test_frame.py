@@ -94,6 +94,15 @@ def test_a_killed_run_goes_on_and_no_case_counts_twice(start: Starter, monkeypat
     assert "| plays | nothing breaks | 250 | 250 | 250 |" in (start.folder / "reliability.md").read_text()
 
 
+def test_more_jobs_than_work_is_no_trouble(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    (start.folder / "mended").touch()
+    few = start("plays", "--upto", "20", "--jobs", "2")
+    said = few.communicate(timeout=60)[1]
+    assert few.returncode == 0, said
+    assert "Traceback" not in said
+    assert frame.numbers_done(start.results(monkeypatch)) == set(range(20))
+
+
 def test_a_broken_promise_stops_the_run_and_is_tried_first_the_next_time(
     start: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
